@@ -1,0 +1,250 @@
+"""Environments for the Makefile: one virtual environment for each build and each Python.
+
+    envs.py build MODE     .venv/MODE-3.x with knote built that way and what the tests need
+    envs.py lint           .venv/lint-3.x with the checkers, knote not installed
+    envs.py dist           dist/: sdist, compiled wheel, pure wheel
+    envs.py test-dist ...  install what dist/ holds where no checkout is, and run the tests there
+    envs.py pythons        the CPythons of this machine that knote supports, one a line
+
+The package is built from a copy of the sources, kept for the next, incremental build: nothing of a
+build lands in src/, and an unchanged tree is not built again.  Needs nothing but the stdlib.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import filecmp
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENVS = ROOT / ".venv"
+DIST = ROOT / "dist"
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}" + getattr(sys, "abiflags", "")
+BUILDS = {
+    "auto": {"KNOTE_BUILD": "auto"},
+    "checked": {"KNOTE_BUILD": "compiled", "KNOTE_CHECKED": "1"},
+    "compiled": {"KNOTE_BUILD": "compiled"},
+    "interpreted": {"KNOTE_BUILD": "interpreted"},
+}
+# Of a build's log: what Cython and gcc say of our sources, and setup.py's own sentences.
+WORTH_SEEING = re.compile(r"^\s*(\*\*\*|warning: \S+\.(py|pyx|pxd):|\S+\.[ch]:\d+:.*warning:)")
+WORTH_MORE = re.compile(r"Error compiling Cython file|\.[ch]:\d+:.*error:|KNOTE_BUILD|SystemExit")
+INPUTS = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
+MINORS = range(11, 15)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    command = parser.add_subparsers(dest="command", required=True)
+    command.add_parser("build").add_argument("mode", choices=BUILDS)
+    command.add_parser("lint")
+    command.add_parser("dist")
+    command.add_parser("test-dist").add_argument("tests", nargs="*")
+    command.add_parser("pythons").add_argument("--others", action="store_true")
+    asked = parser.parse_args()
+    if asked.command == "pythons":
+        print("\n".join(pythons()[1 if asked.others else 0 :]))
+        return
+    with only_one():
+        if asked.command == "build":
+            build(asked.mode)
+        elif asked.command == "lint":
+            venv("lint", extras("lint"))
+        else:
+            dist()
+    if asked.command == "test-dist":
+        test_dist(asked.tests)
+
+
+@contextlib.contextmanager
+def only_one():
+    """Two makes at a time take turns at building; tests run outside of this."""
+    VENVS.mkdir(exist_ok=True)
+    with open(VENVS / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def build(mode):
+    """Make .venv/MODE-3.x current."""
+    home = venv(mode, [] if mode == "auto" else extras("test"))
+    tree, built = home / "tree", home / "built"
+    names = copy_sources(tree)
+    state = fingerprint(tree, names)
+    if built.exists() and built.read_text() == state:
+        return
+    built.unlink(missing_ok=True)
+    start = time.monotonic()
+    # "auto" is what a user's pip does, build isolation and all; the others may reuse the tools.
+    isolation = [] if mode == "auto" else ["--no-build-isolation"]
+    flags = ["-v", "--no-deps", "--force-reinstall", *isolation]
+    log = pip(home, "install", *flags, tree, **BUILDS[mode])
+    for line in log.splitlines():
+        if WORTH_SEEING.search(line):
+            print(line.strip())
+    built.write_text(state)
+    print(f"{home.name}: built in {time.monotonic() - start:.1f} s")
+
+
+def dist():
+    """Build the sdist, and from it, as pip would, both wheels."""
+    home = venv("dist", extras("test"))
+    tree = home / "tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    copy_sources(tree, "src", "tests")
+    shutil.rmtree(DIST, ignore_errors=True)
+    code = f"from setuptools.build_meta import build_sdist as build; build({str(DIST)!r})"
+    run([python(home), "-c", code], cwd=tree)
+    (sdist,) = DIST.glob("*.tar.gz")
+    for mode in ("interpreted", "compiled"):
+        pip(home, "wheel", "--no-deps", "--wheel-dir", DIST, sdist, **BUILDS[mode])
+    print("\n".join(f"dist/{path.name}" for path in sorted(DIST.iterdir())))
+
+
+def test_dist(tests):
+    """Run the tests on what a user would install: the compiled wheel, then the sdist by plain pip."""
+    (wheel,) = DIST.glob("*-cp*.whl")
+    (sdist,) = DIST.glob("*.tar.gz")
+    for kind, artifact in {"wheel": wheel, "sdist": sdist}.items():
+        shutil.rmtree(VENVS / f"from-{kind}-{VERSION}", ignore_errors=True)
+        home = venv(f"from-{kind}", extras("test"))
+        pip(home, "install", "--no-deps", artifact)
+        with tempfile.TemporaryDirectory(prefix="knote-") as empty:
+            # pyproject.toml holds pytest's settings; setup.py is itself under test.
+            for name in ("pyproject.toml", "setup.py"):
+                shutil.copy2(ROOT / name, empty)
+            shutil.copytree(ROOT / "tests", Path(empty, "tests"), ignore=IGNORED)
+            print(f"--- tests on {artifact.name}, away from the checkout", flush=True)
+            environment = os.environ | {"KNOTE_EXPECT_BUILD": "compiled"}
+            subprocess.run(
+                [python(home), "-m", "pytest", *tests], cwd=empty, env=environment, check=True
+            )
+
+
+def venv(name, requirements):
+    """Return .venv/NAME-3.x, made or mended so that it holds *requirements*."""
+    home = VENVS / f"{name}-{VERSION}"
+    holds = home / "holds"
+    wanted = "\n".join([sys.version, *requirements])
+    if holds.exists() and holds.read_text() == wanted and python(home).exists():
+        return home
+    start = time.monotonic()
+    run([sys.executable, "-m", "venv", "--clear", home])
+    if requirements:
+        pip(home, "install", *requirements)
+    holds.write_text(wanted)
+    print(f"{home.name}: environment made in {time.monotonic() - start:.1f} s", flush=True)
+    return home
+
+
+def extras(name):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return project["optional-dependencies"][name]
+
+
+IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.so", "*.py[co]")
+
+
+def copy_sources(tree, *folders):
+    """Make *tree* hold the build's inputs; touch only what differs, so that builds stay incremental."""
+    wanted = [*INPUTS, "CHANGELOG.md", "CONTRIBUTING.md"]
+    for folder in folders or ("src",):
+        for directory, subdirectories, files in os.walk(ROOT / folder):
+            ignored = IGNORED(directory, [*subdirectories, *files])
+            subdirectories[:] = [name for name in subdirectories if name not in ignored]
+            base = Path(directory).relative_to(ROOT)
+            wanted += [str(base / name) for name in files if name not in ignored]
+    wanted = sorted(name for name in wanted if (ROOT / name).is_file())
+    for old in [path for path in (tree / "src").rglob("*") if path.is_file()]:
+        if str(old.relative_to(tree)) not in wanted and ".egg-info" not in str(old):
+            old.unlink()
+    for name in wanted:
+        source, copy = ROOT / name, tree / name
+        if not copy.exists() or not filecmp.cmp(source, copy, shallow=False):
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
+    return wanted
+
+
+def fingerprint(tree, names):
+    total = hashlib.sha256(sys.version.encode())
+    for name in names:
+        if not name.endswith(".md"):
+            total.update(name.encode() + b"\0" + hashlib.sha256((tree / name).read_bytes()).digest())
+    return total.hexdigest()
+
+
+def pythons():
+    """Return one executable for each supported CPython here, the running one first.
+
+    Looked for on PATH and beside the running one's own prefix, where version managers keep them.
+    """
+    found = {}
+    beside = Path(sys.base_prefix).resolve().parent
+    candidates = [Path(sys.executable)]
+    for minor in MINORS:
+        candidates += sorted(beside.glob(f"*/bin/python3.{minor}"))
+        candidates += [Path(folder, f"python3.{minor}") for folder in os.get_exec_path()]
+    probe = (
+        "import ensurepip, os, sys, sysconfig, venv\n"
+        "assert os.path.exists(os.path.join(sysconfig.get_path('include'), 'Python.h'))\n"
+        "print(sys.implementation.name, sys.version_info[0], sys.version_info[1], sys.abiflags)"
+    )
+    for path in candidates:
+        if not os.access(path, os.X_OK):
+            continue
+        command = [path, "-I", "-c", probe]
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            told = subprocess.run(
+                command, check=True, capture_output=True, text=True, timeout=30
+            ).stdout.split()
+            if told[:2] == ["cpython", "3"] and int(told[2]) in MINORS:
+                found.setdefault(tuple(told), str(path))
+    return list(found.values())
+
+
+def python(home):
+    return home / "bin" / "python"
+
+
+def pip(home, *arguments, **environment):
+    """Run pip quietly; return what it said."""
+    flags = ["--disable-pip-version-check", "--no-input"]
+    return run([python(home), "-m", "pip", *flags, *arguments], environment=environment)
+
+
+def run(command, cwd=None, environment=None):
+    """Run *command*; return its output, or print what tells why it failed and stop."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=os.environ | (environment or {}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        lines = done.stdout.splitlines()
+        (VENVS / "failed.log").write_text(done.stdout)
+        first = next((n for n, line in enumerate(lines) if WORTH_MORE.search(line)), len(lines) - 40)
+        print("\n".join(lines[max(first, 0) :][:60]), file=sys.stderr)
+        sys.exit(
+            f"envs.py: {' '.join(str(part) for part in command)}: "
+            f"exit {done.returncode}; all it said is in .venv/failed.log"
+        )
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()
