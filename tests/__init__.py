@@ -1,0 +1,1 @@
+"""knote's tests: run them with ``pytest`` from the repository's top."""

@@ -1,0 +1,129 @@
+"""The one table of what is not tested, where, and why.
+
+A test never skips by itself: it says what it needs (``@pytest.mark.needs("EVFILT_VNODE")``,
+the ``engine`` fixture says it for engines), and a row here, if one applies, skips it with the row's
+reason. ``python -m tests.gates`` prints the matrix of engines and of rows for README and docs.
+
+Rows are data.  ``closed`` is asked at run time: a row stops to apply by itself when what it waits
+for is there, and test_gates.py then asks to take it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from tests.oracle.document import PAGE
+from tests.oracle.trace import NESTED
+from tests.support import installed
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a test is about to use."""
+
+    engine: str | None = None
+    needs: frozenset[str] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One row: what it closes, while what holds, and why."""
+
+    why: str
+    engine: str | None = None
+    need: str | None = None
+    build: str | None = None
+    closed: Callable[[Asked], bool] = lambda _asked: True
+    """Whether the row applies here and now, once engine, need and build match."""
+    temporary: bool = False
+    """Waits for something to be built: to be taken out once it no longer applies."""
+
+    def applies(self, asked: Asked) -> bool:
+        """The test that asks must be skipped."""
+        return (
+            self.engine in (None, asked.engine)
+            and (self.need is None or self.need in asked.needs)
+            and self.build in (None, installed.build())
+            and self.closed(asked)
+        )
+
+    @property
+    def what(self) -> str:
+        """The row's left side, in words."""
+        return ", ".join(word for word in (self.engine, self.need, self.build) if word)
+
+
+def not_built(name: str, words: str | None = None) -> Gate:
+    """A filter that is still to come."""
+    return Gate(
+        need=name,
+        closed=lambda _asked: not installed.has_filter(name),
+        why=words or f"{name} is not built yet",
+        temporary=True,
+    )
+
+
+def refused_here(engine: str) -> Gate:
+    """An engine that this kernel or sandbox does not allow; the reason is the engine's own."""
+    return Gate(
+        engine=engine,
+        closed=lambda _asked: bool(installed.engine_refusal(engine)),
+        why=f"engine {engine!r}: {installed.engine_refusal(engine) or 'usable here'}",
+    )
+
+
+GATES: Final[tuple[Gate, ...]] = (
+    not_built("EVFILT_VNODE"),
+    not_built("EVFILT_PROC"),
+    not_built("EVFILT_SIGNAL"),
+    not_built("EVFILT_EMPTY"),
+    not_built(NESTED, "a queue that watches another queue is not built yet"),
+    Gate(
+        need="docs/",
+        closed=lambda _asked: not PAGE.exists(),
+        why="an installed package is tested away from the documentation's sources",
+    ),
+)
+
+
+def gates() -> Iterable[Gate]:
+    """All rows: the table above, and one for each engine."""
+    yield from GATES
+    for name in installed.engine_names():
+        yield refused_here(name)
+
+
+def find(engine: str | None = None, needs: Iterable[str] = ()) -> Gate | None:
+    """The first row that closes the way to a test with these needs."""
+    asked = Asked(engine, frozenset(needs))
+    return next((gate for gate in gates() if gate.applies(asked)), None)
+
+
+def apply(engine: str | None = None, needs: Iterable[str] = ()) -> None:
+    """Skip the running test if a row says so.  The only skip in all of tests/."""
+    gate = find(engine, needs)
+    if gate:
+        import pytest
+
+        pytest.skip(gate.why)
+
+
+def matrix() -> str:
+    """Engines and rows as Markdown, for README and docs."""
+    lines = ["| engine | here |", "|---|---|"]
+    for name in installed.engine_names():
+        gate = find(name)
+        lines.append(f"| {name} | {gate.why if gate else 'tested'} |")
+    lines += ["", "| not tested | why | here |", "|---|---|---|"]
+    for gate in GATES:
+        asked = Asked(gate.engine, frozenset({gate.need} if gate.need else ()))
+        lines.append(
+            f"| {gate.what} | {gate.why} | {'closed' if gate.applies(asked) else 'open'} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(matrix())

@@ -1,0 +1,119 @@
+"""Facts about the knote under test, each asked once: which build, which engines, which filters."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from typing import Final
+
+from tests.oracle import names
+from tests.oracle.trace import NESTED
+
+EV_ADD: Final = 0x0001
+EV_RECEIPT: Final = 0x0040
+NOTE_EXIT: Final = 0x80000000
+NOTE_WRITE: Final = 0x0002
+
+
+@cache
+def build() -> str:
+    """'compiled', 'interpreted', or 'mixed'."""
+    import knote
+
+    return str(knote.build_info()["build"])
+
+
+@cache
+def engine_names() -> tuple[str, ...]:
+    """Every engine that knote has, usable here or not, in its own order of preference."""
+    from knote import engines
+
+    return tuple(engines.names())
+
+
+@cache
+def engine_refusal(name: str) -> str:
+    """Why the engine cannot be used here; empty if it can."""
+    import knote
+
+    try:
+        knote.kqueue(engine=name).close()
+    except (OSError, ValueError, RuntimeError, NotImplementedError) as error:
+        return str(error) or type(error).__name__
+    return ""
+
+
+def _pipe(stack: ExitStack) -> tuple[int, int]:
+    ends = os.pipe()
+    for fd in ends:
+        stack.callback(os.close, fd)
+    return ends
+
+
+def _socket(stack: ExitStack) -> int:
+    pair = socket.socketpair()
+    for end in pair:
+        stack.callback(end.close)
+    return pair[0].fileno()
+
+
+def _file(stack: ExitStack) -> int:
+    fd = os.open(__file__, os.O_RDONLY)
+    stack.callback(os.close, fd)
+    return fd
+
+
+def _pidfd(stack: ExitStack) -> int:
+    fd = os.pidfd_open(os.getpid())
+    stack.callback(os.close, fd)
+    return fd
+
+
+def _queue(stack: ExitStack) -> int:
+    import knote
+
+    inner = knote.kqueue()
+    stack.callback(inner.close)
+    return inner.fileno()
+
+
+_PROBES: Final[dict[str, Callable[[ExitStack], tuple[int, int]]]] = {
+    "EVFILT_READ": lambda stack: (_pipe(stack)[0], 0),
+    "EVFILT_WRITE": lambda stack: (_pipe(stack)[1], 0),
+    "EVFILT_VNODE": lambda stack: (_file(stack), NOTE_WRITE),
+    "EVFILT_PROC": lambda stack: (os.getpid(), NOTE_EXIT),
+    "EVFILT_PROCDESC": lambda stack: (_pidfd(stack), NOTE_EXIT),
+    "EVFILT_SIGNAL": lambda stack: (int(signal.SIGURG), 0),
+    "EVFILT_TIMER": lambda stack: (1, 0),
+    "EVFILT_USER": lambda stack: (1, 0),
+    "EVFILT_FS": lambda stack: (0, 0),
+    "EVFILT_EMPTY": lambda stack: (_socket(stack), 0),
+    NESTED: lambda stack: (_queue(stack), 0),
+}
+
+
+@contextmanager
+def _registered(name: str) -> Iterator[int]:
+    """ADD what the filter is made for; yields the errno of the receipt."""
+    import knote
+
+    with ExitStack() as stack:
+        ident, fflags = _PROBES[name](stack)
+        queue = knote.kqueue()
+        stack.callback(queue.close)
+        number = names.FILTERS.get(name, names.FILTERS["EVFILT_READ"])
+        change = knote.kevent(ident, number, EV_ADD | EV_RECEIPT, fflags, 60_000)
+        yield queue.control([change], 1, 0)[0].data
+
+
+@cache
+def has_filter(name: str) -> bool:
+    """knote accepts what the filter is made for (EVFILT_VNODE a file, 'nested queues' a queue)."""
+    if name not in _PROBES:
+        return False
+    with _registered(name) as refused:
+        return not refused
