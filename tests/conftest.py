@@ -1,4 +1,4 @@
-"""Fixtures for all tests: each engine in turn, queues and plumbing that close, a check for leaks."""
+"""Fixtures of all tests: every engine in turn, plumbing that closes, the check for leaks."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ class Scenario:
     def answers(self) -> list[str]:
         """What the recorded kernel answered, one line per step."""
         return [
-            answer_text(step["op"], result | {"events": self.events(i)})
+            answer_text(step["op"], {**result, "events": self.events(i)})
             for i, (step, result) in enumerate(zip(self.steps, self.results, strict=True))
         ]
 

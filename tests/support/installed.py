@@ -78,7 +78,7 @@ def _queue(stack: ExitStack) -> int:
 
     inner = knote.kqueue()
     stack.callback(inner.close)
-    return inner.fileno()
+    return int(inner.fileno())
 
 
 _PROBES: Final[dict[str, Callable[[ExitStack], tuple[int, int]]]] = {
@@ -107,7 +107,8 @@ def _registered(name: str) -> Iterator[int]:
         stack.callback(queue.close)
         number = names.FILTERS.get(name, names.FILTERS["EVFILT_READ"])
         change = knote.kevent(ident, number, EV_ADD | EV_RECEIPT, fflags, 60_000)
-        yield queue.control([change], 1, 0)[0].data
+        receipt = queue.control([change], 1, 0)[0]
+        yield int(receipt.data)
 
 
 @cache
