@@ -7,7 +7,6 @@ extensions go to build/ only, because an extension beside its source shadows eve
 import importlib.util
 import json
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -70,8 +69,8 @@ def why_not_compiled(editable):
 
 def why_no_compiler():
     """Build and link a three-line extension; nothing less finds missing headers."""
-    from distutils.ccompiler import new_compiler  # noqa: PLC0415 - setuptools provides it
-    from distutils.sysconfig import customize_compiler  # noqa: PLC0415
+    from distutils.ccompiler import new_compiler  # setuptools provides it
+    from distutils.sysconfig import customize_compiler
 
     compiler = new_compiler()
     customize_compiler(compiler)
@@ -154,8 +153,8 @@ class BuildExt(build_ext):
 
     def cythonize(self):
         """Replace each extension's source by the C made from it."""
-        from Cython import __version__ as version  # noqa: PLC0415 - absent where nothing compiles
-        from Cython.Build import cythonize  # noqa: PLC0415
+        from Cython import __version__ as version  # absent where nothing compiles
+        from Cython.Build import cythonize
 
         checked = bool(os.environ.get("KNOTE_CHECKED"))
         key = f"{version} {checked}\n{Path(__file__).read_text()}"

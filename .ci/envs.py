@@ -37,7 +37,8 @@ BUILDS = {
 }
 # Of a build's log: what Cython and gcc say of our sources, and setup.py's own sentences.
 WORTH_SEEING = re.compile(r"^\s*(\*\*\*|warning: \S+\.(py|pyx|pxd):|\S+\.[ch]:\d+:.*warning:)")
-WORTH_MORE = re.compile(r"Error compiling Cython file|\.[ch]:\d+:.*error:|KNOTE_BUILD|SystemExit")
+FAILURE = re.compile(r"Error compiling Cython file|\.[ch]:\d+:.*error:|KNOTE_BUILD=")
+ASIDE = re.compile(r"Traceback|^\s*\[ *\d+/\d+\]|^\s*gcc -")
 INPUTS = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
 MINORS = range(11, 15)
 
@@ -235,15 +236,23 @@ def run(command, cwd=None, environment=None):
         check=False,
     )
     if done.returncode:
-        lines = done.stdout.splitlines()
         (VENVS / "failed.log").write_text(done.stdout)
-        first = next((n for n, line in enumerate(lines) if WORTH_MORE.search(line)), len(lines) - 40)
-        print("\n".join(lines[max(first, 0) :][:60]), file=sys.stderr)
+        print("\n".join(culprits(done.stdout.splitlines())), file=sys.stderr)
         sys.exit(
             f"envs.py: {' '.join(str(part) for part in command)}: "
             f"exit {done.returncode}; all it said is in .venv/failed.log"
         )
     return done.stdout
+
+
+def culprits(lines):
+    """Return what compilers said, without the tracebacks around it; else the end of the log."""
+    found, inside = [], False
+    for line in lines:
+        inside = (inside and not ASIDE.search(line)) or bool(FAILURE.search(line))
+        if inside:
+            found.append(line)
+    return found[:80] or lines[-40:]
 
 
 if __name__ == "__main__":

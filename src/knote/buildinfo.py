@@ -58,7 +58,7 @@ def compilable(package: Path) -> dict[str, list[Path]]:
 
 def digest(sources: list[Path]) -> str:
     """Return one digest over the names and contents of *sources*."""
-    from hashlib import sha256  # noqa: PLC0415 - importing knote must not pay for it
+    from hashlib import sha256  # importing knote must not pay for it
 
     total = sha256()
     for path in sources:
@@ -109,7 +109,7 @@ def _imported(name: str) -> Path | None:
 
 
 def _importable(source: Path) -> Path:
-    from importlib.machinery import EXTENSION_SUFFIXES  # noqa: PLC0415
+    from importlib.machinery import EXTENSION_SUFFIXES
 
     for suffix in EXTENSION_SUFFIXES:
         extension = source.with_name(source.stem + suffix)
@@ -119,7 +119,7 @@ def _importable(source: Path) -> Path:
 
 
 def _record(package: Path) -> dict[str, str | None]:
-    import json  # noqa: PLC0415
+    import json
 
     record: dict[str, str | None] = dict.fromkeys(("version", "requested", "reason"))
     try:
