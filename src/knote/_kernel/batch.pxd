@@ -1,0 +1,17 @@
+cdef extern from "kn_batch.h" nogil:
+    ctypedef struct kn_hit:
+        pass
+    unsigned long long kn_hit_token(const kn_hit *hits, int i)
+    unsigned int kn_hit_mask(const kn_hit *hits, int i)
+
+
+cdef class Batch:
+    cdef kn_hit *hits
+    cdef readonly int capacity
+    cpdef int reserve(self, int capacity) except -1
+
+    cdef inline unsigned long long token(self, int i) noexcept:
+        return kn_hit_token(self.hits, i)
+
+    cdef inline unsigned int mask(self, int i) noexcept:
+        return kn_hit_mask(self.hits, i)

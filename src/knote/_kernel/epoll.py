@@ -1,0 +1,48 @@
+"""epoll(7) through ctypes; the compiled twin is epoll.pyx over kn_epoll.h.
+
+select.epoll takes no 64-bit token, only a descriptor: so ctypes (it lets go of the GIL on its own).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from knote._kernel.batch import Batch, epoll_event
+from knote._kernel._libc import function
+
+_create = function("epoll_create1", ctypes.c_int)
+_ctl = function("epoll_ctl", ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.POINTER(epoll_event))
+_wait = function("epoll_wait", ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_int)
+_INT_MAX = 2**31 - 1
+
+
+class Epoll:
+    """One epoll instance; every call gives n or -errno."""
+
+    def __init__(self) -> None:
+        self.fd = _create(os.O_CLOEXEC)
+
+    def ctl(self, op: int, fd: int, mask: int, token: int) -> int:
+        """epoll_ctl(2)."""
+        return _ctl(self.fd, op, fd, ctypes.byref(epoll_event(mask, token)))
+
+    def wait(self, batch: Batch, capacity: int, timeout_ns: int) -> int:
+        """epoll_wait(2), rounded up to 1 ms; -1 waits for ever."""
+        ms = -1 if timeout_ns < 0 else min(-(-timeout_ns // 1_000_000), _INT_MAX)
+        return _wait(self.fd, batch.hits, capacity, ms)
+
+    def replace(self) -> int:
+        """Put a new, empty instance under the same number."""
+        fresh = _create(os.O_CLOEXEC)
+        if fresh < 0:
+            return fresh
+        os.dup2(fresh, self.fd, inheritable=False)
+        os.close(fresh)
+        return 0
+
+    def close(self) -> None:
+        """close(2); idempotent."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1

@@ -1,0 +1,14 @@
+cpdef unsigned long long describe(int fd) noexcept
+cpdef bint same(int fd, unsigned long long identity) noexcept
+cpdef int is_open(int fd) noexcept
+cpdef int readable(int fd) noexcept
+cpdef int pipe_space(int fd) noexcept
+cpdef int send_space(int fd) noexcept
+cpdef int unsent(int fd) noexcept
+cpdef int poll(int fd, int events) noexcept
+cpdef int tcp_state(int fd) noexcept
+cpdef int tcp_accept_queue(int fd) noexcept
+cpdef int unix_accept_queue(int fd) noexcept
+cpdef bint unix_send_shut(int fd) noexcept
+cpdef int receive_mark(int fd) noexcept
+cpdef long long file_rest(int fd) noexcept

@@ -1,0 +1,204 @@
+"""What one descriptor is, and how much it holds.  The compiled twin is fd.pyx over kn_fd.h."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import select
+import socket
+import stat
+import struct
+import termios
+
+from knote._kernel._libc import function
+
+_OTHER, _PIPE, _FIFO, _TCP, _UNIX_STREAM, _SEQPACKET, _DATAGRAM, _FILE, _DIRECTORY, _VIRTUAL, _TTY = range(11)
+_PIPEFS_MAGIC = 0x50495045
+# procfs, sysfs, cgroup2, cgroup, tracefs, debugfs (linux/magic.h): sizes that say nothing (spec S-419).
+_VIRTUAL_MAGICS = {0x9FA0, 0x62656572, 0x63677270, 0x27E0EB, 0x74726163, 0x64626720}
+_SIOCOUTQ = termios.TIOCOUTQ
+_F_GETPIPE_SZ = 1032
+_TCP_LISTEN = 10
+_fstatfs = function("fstatfs", ctypes.c_int, ctypes.c_void_p)
+_getsockopt = function(
+    "getsockopt", ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p
+)
+_send = function("send", ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
+
+NO_FILE = -(1 << 63)
+"""What file_rest() says of a descriptor that has no offset."""
+
+
+def _option(fd: int, level: int, option: int) -> int:
+    value, size = ctypes.c_int(0), ctypes.c_uint(4)
+    rc = _getsockopt(fd, level, option, ctypes.byref(value), ctypes.byref(size))
+    return rc if rc < 0 else value.value
+
+
+def _magic(fd: int) -> int:
+    buffer = (ctypes.c_long * 32)()
+    return int(buffer[0]) if _fstatfs(fd, buffer) == 0 else 0
+
+
+def _ioctl_int(fd: int, request: int) -> int:
+    try:
+        answer = fcntl.ioctl(fd, request, b"\0\0\0\0")
+    except OSError as error:
+        return -(error.errno or 0)
+    number: int = struct.unpack("i", answer)[0]
+    return number
+
+
+def _socket_kind(fd: int) -> int:
+    kind = _option(fd, socket.SOL_SOCKET, socket.SO_TYPE)
+    if kind in (socket.SOCK_DGRAM, socket.SOCK_RAW):
+        return _DATAGRAM
+    if kind == socket.SOCK_SEQPACKET:
+        return _SEQPACKET
+    if _option(fd, socket.SOL_SOCKET, socket.SO_DOMAIN) == socket.AF_UNIX:
+        return _UNIX_STREAM
+    tcp = _option(fd, socket.SOL_SOCKET, socket.SO_PROTOCOL) == socket.IPPROTO_TCP
+    return _TCP if tcp else _OTHER
+
+
+def _identity(st: os.stat_result, kind: int) -> int:
+    mixed = (st.st_ino * 0x9E3779B97F4A7C15) ^ (st.st_dev << 4)
+    return ((mixed | 16) & 0xFFFF_FFFF_FFFF_FFF0) | kind
+
+
+def describe(fd: int) -> int:
+    """Which file fd means: a number that another file would not have, with the kind (one of knote.source's
+    KIND_*) in its low four bits; 0 when fd is closed."""
+    try:
+        st = os.fstat(fd)
+    except OSError:
+        return 0
+    mode, kind = st.st_mode, _OTHER
+    if stat.S_ISSOCK(mode):
+        kind = _socket_kind(fd)
+    elif stat.S_ISFIFO(mode):
+        kind = _PIPE if _magic(fd) == _PIPEFS_MAGIC else _FIFO
+    elif stat.S_ISREG(mode):
+        kind = _VIRTUAL if _magic(fd) in _VIRTUAL_MAGICS else _FILE
+    elif stat.S_ISDIR(mode):
+        kind = _DIRECTORY
+    elif stat.S_ISCHR(mode) and os.isatty(fd):
+        kind = _TTY
+    return _identity(st, kind)
+
+
+def same(fd: int, identity: int) -> bool:
+    """Whether fd still means the file that was described."""
+    try:
+        st = os.fstat(fd)
+    except OSError:
+        return False
+    return _identity(st, identity & 15) == identity
+
+
+def is_open(fd: int) -> int:
+    """0, or -EBADF."""
+    try:
+        fcntl.fcntl(fd, fcntl.F_GETFD)
+    except OSError as error:
+        return -(error.errno or 0)
+    return 0
+
+
+def readable(fd: int) -> int:
+    """FIONREAD, or -errno."""
+    return _ioctl_int(fd, termios.FIONREAD)
+
+
+def unsent(fd: int) -> int:
+    """SIOCOUTQ, or -errno."""
+    return _ioctl_int(fd, _SIOCOUTQ)
+
+
+def pipe_space(fd: int) -> int:
+    """Free bytes of a pipe, or -errno."""
+    try:
+        size = fcntl.fcntl(fd, _F_GETPIPE_SZ)
+    except OSError as error:
+        return -(error.errno or 0)
+    used = readable(fd)
+    return used if used < 0 else max(size - used, 0)
+
+
+def send_space(fd: int) -> int:
+    """Free bytes of a socket's send buffer, or -errno."""
+    size = _option(fd, socket.SOL_SOCKET, socket.SO_SNDBUF)
+    if size < 0:
+        return size
+    used = unsent(fd)
+    return used if used < 0 else max(size - used, 0)
+
+
+def poll(fd: int, events: int) -> int:
+    """poll(2)'s revents of one descriptor, now."""
+    poller = select.poll()
+    poller.register(fd, events)
+    hits = poller.poll(0)
+    return hits[0][1] if hits else 0
+
+
+def _tcp_info(fd: int) -> tuple[int, int]:
+    buffer, size = ctypes.create_string_buffer(32), ctypes.c_uint(32)
+    rc = _getsockopt(fd, socket.IPPROTO_TCP, socket.TCP_INFO, buffer, ctypes.byref(size))
+    return (rc, 0) if rc < 0 else (buffer.raw[0], struct.unpack_from("I", buffer.raw, 24)[0])
+
+
+def tcp_state(fd: int) -> int:
+    """TCP's state, 1 (ESTABLISHED) ... 12, or -errno."""
+    return _tcp_info(fd)[0]
+
+
+def tcp_accept_queue(fd: int) -> int:
+    """Connections waiting to be accepted; -EINVAL if fd does not listen."""
+    state, queue = _tcp_info(fd)
+    if state < 0:
+        return state
+    return queue if state == _TCP_LISTEN else -errno.EINVAL
+
+
+def unix_accept_queue(fd: int) -> int:
+    """Connections waiting on a listening UNIX socket, by sock_diag(7), or -errno."""
+    try:
+        inode = os.fstat(fd).st_ino
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as diag:
+            request = struct.pack("=BBHIIIII", socket.AF_UNIX, 0, 0, 0xFFFFFFFF, inode & 0xFFFFFFFF, 0x10,
+                                  0xFFFFFFFF, 0xFFFFFFFF)  # fmt: skip
+            diag.send(struct.pack("=IHHII", 16 + len(request), 20, 1, 0, 0) + request)
+            answer = diag.recv(512, socket.MSG_DONTWAIT)
+    except OSError as error:
+        return -(error.errno or 0)
+    at = 16 + 16
+    while struct.unpack_from("=H", answer, 4)[0] == 20 and at + 4 <= len(answer):
+        length, kind = struct.unpack_from("=HH", answer, at)
+        if kind == 4:
+            waiting: int = struct.unpack_from("=I", answer, at + 4)[0]
+            return waiting
+        if length < 4:
+            break
+        at += (length + 3) & ~3
+    return -errno.ENOENT
+
+
+def unix_send_shut(fd: int) -> bool:
+    """Whether sending on a UNIX stream socket says EPIPE; sends nothing."""
+    return _send(fd, b"", 0, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL) == -errno.EPIPE
+
+
+def receive_mark(fd: int) -> int:
+    """SO_RCVLOWAT, or -errno."""
+    return _option(fd, socket.SOL_SOCKET, socket.SO_RCVLOWAT)
+
+
+def file_rest(fd: int) -> int:
+    """Bytes from the offset to the end of the file, negative beyond it; NO_FILE where there is no offset."""
+    try:
+        return os.fstat(fd).st_size - os.lseek(fd, 0, os.SEEK_CUR)
+    except OSError:
+        return NO_FILE

@@ -1,0 +1,72 @@
+"""What one descriptor is, and how much it holds.  See kn_fd.h."""
+
+cdef extern from "kn_fd.h" nogil:
+    unsigned long long kn_describe(int fd)
+    int kn_same(int fd, unsigned long long identity)
+    int kn_is_open(int fd)
+    int kn_readable(int fd)
+    int kn_pipe_space(int fd)
+    int kn_send_space(int fd)
+    int kn_unsent(int fd)
+    int kn_poll(int fd, int events)
+    int kn_tcp_state(int fd, int *accept_queue)
+    int kn_unix_send_shut(int fd)
+    int kn_unix_accept_queue(int fd)
+    int kn_socket_option(int fd, int level, int option)
+    long long kn_file_rest(int fd, int *error)
+    int SOL_SOCKET
+    int SO_RCVLOWAT
+    int EINVAL
+
+NO_FILE = -(1 << 63)
+cdef long long _NO_FILE = -9223372036854775807 - 1
+
+
+cpdef unsigned long long describe(int fd) noexcept:
+    return kn_describe(fd)
+
+cpdef bint same(int fd, unsigned long long identity) noexcept:
+    return kn_same(fd, identity)
+
+cpdef int is_open(int fd) noexcept:
+    return kn_is_open(fd)
+
+cpdef int readable(int fd) noexcept:
+    return kn_readable(fd)
+
+cpdef int pipe_space(int fd) noexcept:
+    return kn_pipe_space(fd)
+
+cpdef int send_space(int fd) noexcept:
+    return kn_send_space(fd)
+
+cpdef int unsent(int fd) noexcept:
+    return kn_unsent(fd)
+
+cpdef int poll(int fd, int events) noexcept:
+    return kn_poll(fd, events)
+
+cpdef int tcp_state(int fd) noexcept:
+    cdef int queue
+    return kn_tcp_state(fd, &queue)
+
+cpdef int tcp_accept_queue(int fd) noexcept:
+    cdef int queue = 0
+    cdef int state = kn_tcp_state(fd, &queue)
+    if state < 0:
+        return state
+    return queue if state == 10 else -EINVAL
+
+cpdef int unix_accept_queue(int fd) noexcept:
+    return kn_unix_accept_queue(fd)
+
+cpdef bint unix_send_shut(int fd) noexcept:
+    return kn_unix_send_shut(fd)
+
+cpdef int receive_mark(int fd) noexcept:
+    return kn_socket_option(fd, SOL_SOCKET, SO_RCVLOWAT)
+
+cpdef long long file_rest(int fd) noexcept:
+    cdef int error
+    cdef long long rest = kn_file_rest(fd, &error)
+    return _NO_FILE if error else rest

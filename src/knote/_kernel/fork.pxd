@@ -1,0 +1,1 @@
+cpdef unsigned int fork_count() noexcept

@@ -1,0 +1,12 @@
+cdef extern from "kn_lock.h" nogil:
+    struct kn_lock:
+        pass
+    int kn_lock_try(kn_lock *l)
+    void kn_lock_wait(kn_lock *l)
+    void kn_lock_release(kn_lock *l)
+
+
+cdef class Lock:
+    cdef kn_lock _lock
+    cpdef bint acquire(self)
+    cpdef void release(self) noexcept

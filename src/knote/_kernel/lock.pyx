@@ -1,0 +1,16 @@
+"""The lock of a kqueue: a futex that knows its owner.  See kn_lock.h."""
+
+
+cdef class Lock:
+    cpdef bint acquire(self):
+        cdef int got = kn_lock_try(&self._lock)
+        if got > 0:
+            return True
+        if got < 0:
+            return False
+        with nogil:
+            kn_lock_wait(&self._lock)
+        return True
+
+    cpdef void release(self) noexcept:
+        kn_lock_release(&self._lock)

@@ -1,0 +1,38 @@
+"""Clocks, timers and the wake descriptor.  See kn_time.h."""
+
+from cpython.exc cimport PyErr_CheckSignals
+from posix.unistd cimport close as c_close
+
+
+cdef extern from "kn_time.h" nogil:
+    long long kn_now(int clock)
+    int kn_timer_create(int clock)
+    int kn_timer_set(int fd, long long deadline_ns)
+    int kn_wake_create()
+    int kn_wake_raise(int fd)
+    int kn_wake_lower(int fd)
+
+
+cpdef long long now_ns(int clock) noexcept:
+    return kn_now(clock)
+
+cpdef int timer_create(int clock) noexcept:
+    return kn_timer_create(clock)
+
+cpdef int timer_set(int fd, long long deadline_ns) noexcept:
+    return kn_timer_set(fd, deadline_ns)
+
+cpdef int wake_create() noexcept:
+    return kn_wake_create()
+
+cpdef int wake_raise(int fd) noexcept:
+    return kn_wake_raise(fd)
+
+cpdef int wake_lower(int fd) noexcept:
+    return kn_wake_lower(fd)
+
+cpdef int close_fd(int fd) noexcept:
+    return c_close(fd)
+
+cpdef int run_signal_handlers() except -1:
+    return PyErr_CheckSignals()

@@ -1,0 +1,83 @@
+# cython: annotation_typing=False
+"""What an engine is: something that knows descriptors and masks, never knotes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from knote._kernel.batch import Batch
+
+# Masks are poll(2)'s bits, which are epoll's as well; EDGE and ONCE are epoll's.
+IN: Final = 0x0001
+PRI: Final = 0x0002
+OUT: Final = 0x0004
+ERR: Final = 0x0008
+HUP: Final = 0x0010
+NVAL: Final = 0x0020
+RDHUP: Final = 0x2000
+ONCE: Final = 1 << 30
+EDGE: Final = 1 << 31
+
+
+class Traits(NamedTuple):
+    """What a mechanism can do; the queue asks these, never a name."""
+
+    edge: bool
+    """Reports a change once (EDGE in the mask)."""
+    level: bool
+    """Reports a state as long as it lasts."""
+    oneshot: bool
+    """Reports once and disarms (ONCE in the mask)."""
+    batches_changes: bool
+    """watch() may wait for flush()."""
+    sees_close: bool
+    """A closed descriptor leaves by itself."""
+    pollable: bool
+    """fileno() polls readable while something is to be reported."""
+    max_fd: int
+    """The first number that it cannot watch; 0: no such limit."""
+    resolution_ns: int
+    """How finely a wait is timed."""
+    needs_compiled: bool
+
+
+class Engine:
+    """A readiness mechanism of the OS.
+
+    Every call gives n or -errno and raises nothing: watch() and flush() run under the queue's lock.
+    Threads: wait() from any number at once, each with a batch of its own; the rest under the queue's lock.
+    """
+
+    __slots__ = ("number",)
+    name: str = ""
+    traits: Traits
+    number: int
+    """The descriptor that polls readable while there is something to report; -1 once closed."""
+
+    def watch(self, fd: int, old: int, new: int, token: int) -> int:
+        """Make the kernel's interest in fd new, which was old; 0 is none.  With old == new the state of fd is
+        reported afresh.  0, or -errno: EBADF and ENOENT say that the number is closed or another file's,
+        EPERM that this kind of file cannot be watched."""
+        raise NotImplementedError
+
+    def flush(self) -> int:
+        """Push what watch() put aside.  0, or -errno."""
+        return 0
+
+    def wait(self, batch: Batch, capacity: int, deadline_ns: int) -> int:
+        """Wait until deadline_ns of CLOCK_MONOTONIC (0: not at all, -1: for ever) and fill at most capacity
+        pairs.  How many, or -errno; -EINTR when a signal came.  The only call that blocks; no lock is held."""
+        raise NotImplementedError
+
+    def rebuild(self) -> int:
+        """Forget every registration, keeping the number.  0, or -errno."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Give everything back.  Idempotent."""
+        raise NotImplementedError
+
+    def fileno(self) -> int:
+        """number."""
+        return self.number

@@ -1,0 +1,14 @@
+from knote._kernel.batch cimport Batch
+from knote._kernel.epoll cimport Epoll
+from knote._kernel.time cimport now_ns
+from knote.engines.base cimport Engine
+
+cdef int ADD, DEL, MOD, CLOCK_MONOTONIC, _EEXIST, _ENOENT, _EBADF
+
+
+cdef class EpollEngine(Engine):
+    cdef Epoll _ep
+    cpdef int watch(self, int fd, unsigned int old, unsigned int new, unsigned long long token) noexcept
+    cpdef int wait(self, Batch batch, int capacity, long long deadline_ns) noexcept
+    cpdef int rebuild(self) noexcept
+    cpdef close(self)

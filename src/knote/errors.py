@@ -1,0 +1,126 @@
+"""The one table of error texts: what, which, why, what now.
+
+Every exception that knote raises by itself is made here, so that the wording of a refusal stands once and the
+code that refuses stays one line.  Texts that CPython's select has are CPython's, letter for letter
+(spec S-290 ... S-305).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from knote import constants
+
+if TYPE_CHECKING:
+    from knote.kevent import kevent
+
+
+def closed() -> ValueError:
+    """The queue was closed, or this is a forked child of the process that made it (S-298, S-295)."""
+    return ValueError("I/O operation on closed kqueue object")
+
+
+def negative_maxevents(maxevents: int) -> ValueError:
+    return ValueError(f"Length of eventlist must be 0 or positive, got {maxevents}")
+
+
+def bad_timeout(timeout: object) -> TypeError:
+    return TypeError(
+        f"timeout argument must be a number or None, got {type(timeout).__name__}"
+        + (" nan" if isinstance(timeout, float) else "")
+    )
+
+
+def negative_timeout() -> ValueError:
+    return ValueError("timeout must be positive or None")
+
+
+def not_a_list() -> TypeError:
+    return TypeError("changelist is not iterable")
+
+
+def not_a_kevent() -> TypeError:
+    return TypeError("changelist must be an iterable of select.kevent objects")
+
+
+def reentered() -> RuntimeError:
+    return RuntimeError(
+        "control() was called by a finalizer or signal handler while this thread was inside control() of the "
+        "same kqueue: its changes are applied as soon as that call lets go, but it cannot collect events. "
+        "Call it with maxevents=0"
+    )
+
+
+def os_error(number: int, text: str = "") -> OSError:
+    """An OSError subclass by errno, with knote's sentence after the system's words."""
+    words = os.strerror(number)
+    return OSError(number, f"{words}: {text}" if text else words)
+
+
+def unknown_engine(name: str, known: list[str]) -> ValueError:
+    return ValueError(f"unknown engine {name!r}; this system has: {', '.join(known)}")
+
+
+def no_engine(reasons: list[str]) -> OSError:
+    return os_error(errno.ENOSYS, "no engine works here: " + "; ".join(reasons))
+
+
+def creation(number: int, what: str) -> OSError:
+    """A descriptor of the queue's own could not be made."""
+    return os_error(number, f"{what}{limit_hint(number)}")
+
+
+def _sysctl(path: str) -> str:
+    try:
+        return Path("/proc/sys", path).read_text().strip()
+    except OSError:
+        return "unknown"
+
+
+def limit_hint(number: int) -> str:
+    """What limit an errno speaks of, its value now, and the command that raises it; '' for others."""
+    if number == errno.EMFILE:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return (
+            f": this process may open {soft} descriptors (RLIMIT_NOFILE, hard limit {hard}); "
+            f"'ulimit -n {hard}' raises it"
+        )
+    if number == errno.ENFILE:
+        now = _sysctl("fs/file-max")
+        return f": the system may open {now} files; 'sysctl fs.file-max=N' raises it"
+    if number == errno.ENOSPC:
+        now = _sysctl("fs/epoll/max_user_watches")
+        return f": a user may watch {now} descriptors; 'sysctl fs.epoll.max_user_watches=N' raises it"
+    return ""
+
+
+def refused(change: kevent | None, number: int) -> OSError:
+    """A change that could not be applied, and had no room to be reported in."""
+    if change is None:
+        return os_error(number)
+    name = constants.filter_text(change.filter)
+    text = f"EVFILT_{name} {constants.ident_text(change.filter)}={change.ident}"
+    if change.filter == constants.EVFILT_TIMER and number == errno.EINVAL:
+        text += (
+            f" data={change.data} fflags={change.fflags:#x}: a period must be >= 0 with at most one unit"
+            " (NOTE_SECONDS, NOTE_MSECONDS, NOTE_USECONDS, NOTE_NSECONDS)"
+        )
+    elif number == errno.ENOENT:
+        text += ": no such knote in this kqueue, and the change has no EV_ADD"
+    elif number == errno.EBADF:
+        text += ": not an open descriptor"
+    elif number == errno.EINVAL:
+        text += f" flags={constants.flags_text(change.flags) or '0'}: not possible for this filter"
+    return os_error(number, text + limit_hint(number))
+
+
+def unraisable(error: Exception, source: object) -> None:
+    """An error that has no caller to go to: to sys.unraisablehook, as CPython does with a finalizer's."""
+    sys.unraisablehook(
+        sys.UnraisableHookArgs((type(error), error, error.__traceback__, "Deferred change refused in", source))
+    )

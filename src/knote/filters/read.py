@@ -1,0 +1,181 @@
+# cython: annotation_typing=False
+"""EVFILT_READ: something can be read, or will never be again.  See kqueue(2) on FreeBSD; spec 2.6."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from knote._kernel.fd import (
+    NO_FILE,
+    file_rest,
+    poll,
+    readable,
+    receive_mark,
+    tcp_accept_queue,
+    tcp_state,
+    unix_accept_queue,
+)
+from knote.constants import EV_EOF, EVFILT_READ, NOTE_FILE_POLL, NOTE_LOWAT, NOTE_NODATA
+from knote.filters.base import ERR, HUP, IN, NVAL, RDHUP, Filter
+from knote.knote import SOFT
+from knote.source import (
+    KIND_DIRECTORY,
+    KIND_FIFO,
+    KIND_FILE,
+    KIND_PIPE,
+    KIND_SEQPACKET,
+    KIND_TCP,
+    KIND_TTY,
+    KIND_UNIX_STREAM,
+)
+
+if TYPE_CHECKING:
+    from knote.knote import Knote
+    from knote.source import Source
+
+_EBADF = errno.EBADF
+_EINVAL = errno.EINVAL
+_ECONNREFUSED = errno.ECONNREFUSED
+_ECONNRESET = errno.ECONNRESET
+_ECONNABORTED = errno.ECONNABORTED
+_ESTABLISHED = 1
+
+
+class Read(Filter):
+    """data is what the kernel can tell exactly, from one system call: bytes of a stream, connections of a
+    listener, the rest of a file.  SO_ERROR is never asked: asking clears it (S-404)."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.id = EVFILT_READ
+        self.is_fd = True
+        # RDHUP: a half-closed TCP peer is readable only as end of file (S-405).
+        self.wants = IN | RDHUP
+
+    def attach(self, kn: Knote) -> int:
+        """Filter.attach()."""
+        source = kn.source
+        assert source is not None
+        if source.kind in (KIND_UNIX_STREAM, KIND_SEQPACKET):
+            source.mark = max(receive_mark(source.fd), 1)
+        elif source.kind == KIND_TCP:
+            source.connected = tcp_state(source.fd) == _ESTABLISHED
+        return self._settle(kn)
+
+    def touch(self, kn: Knote, flags: int, fflags: int, data: int) -> int:
+        """Filter.touch()."""
+        kn.sfflags = fflags
+        kn.sdata = data
+        return self._settle(kn)
+
+    def _settle(self, kn: Knote) -> int:
+        # A mark of 0 is reached when nothing is there, which no engine reports (trace lowat_zero).
+        source = kn.source
+        assert source is not None
+        if source.soft or (kn.sfflags & NOTE_LOWAT and kn.sdata <= 0):
+            kn.status |= SOFT
+        else:
+            kn.status &= ~SOFT
+        return 0
+
+    def event(self, kn: Knote, hint: int) -> int:
+        """Filter.event()."""
+        source = kn.source
+        assert source is not None
+        kn.fflags = 0
+        kn.shown = 0
+        if source.soft:
+            return self._file(kn, source)
+        if not hint:
+            hint = poll(source.fd, IN | RDHUP)
+            if hint & NVAL:
+                return -1
+        if hint & (ERR | HUP | RDHUP):
+            return self._ended(kn, source, hint)
+        if kn.sfflags & NOTE_NODATA:
+            kn.data = 0
+            return 1 if hint & IN else 0
+        if source.listening:
+            return self._listening(kn, source, hint)
+        n = readable(source.fd)
+        if n < 0:
+            if n == -_EBADF:
+                return -1
+            if n == -_EINVAL and source.kind in (KIND_TCP, KIND_UNIX_STREAM, KIND_SEQPACKET):
+                return self._listening(kn, source, hint)
+            # No count exists (eventfd, timerfd, pidfd ...): the engine's word is all there is.
+            kn.data = 0
+            return 1 if hint & IN else 0
+        kn.data = n
+        if KIND_TCP <= source.kind <= KIND_UNIX_STREAM or source.kind == KIND_PIPE or source.kind == KIND_FIFO:
+            source.connected = True
+            return 1 if n >= self._mark(kn, source) else 0
+        # A datagram of no bytes is there all the same (S-114).
+        return 1 if hint & IN else 0
+
+    def _mark(self, kn: Knote, source: Source) -> int:
+        if kn.sfflags & NOTE_LOWAT:
+            return kn.sdata
+        return source.mark
+
+    def _listening(self, kn: Knote, source: Source, hint: int) -> int:
+        source.listening = True
+        n = tcp_accept_queue(source.fd) if source.kind == KIND_TCP else unix_accept_queue(source.fd)
+        if n == -_EBADF:
+            return -1
+        if n == -_EINVAL and source.kind == KIND_TCP:
+            # The number is another socket's by now, or the listener was shut down.
+            source.listening = False
+            kn.data = 0
+            return 0
+        # Other kinds of listeners, or no sock_diag(7) here: at least one waits if the engine says so.
+        kn.data = n if n >= 0 else hint & IN
+        return 1 if kn.data > 0 else 0
+
+    def _ended(self, kn: Knote, source: Source, hint: int) -> int:
+        n = readable(source.fd)
+        if n == -_EBADF:
+            return -1
+        kn.data = n if n > 0 else 0
+        if source.kind in (KIND_PIPE, KIND_FIFO):
+            if hint & ERR:
+                # The write end, whose reader is gone; what it still holds is not for reading here (S-345).
+                kn.data = 0
+            kn.shown = EV_EOF
+            return 1
+        if KIND_TCP <= source.kind <= KIND_SEQPACKET:
+            if source.listening and source.kind == KIND_TCP:
+                # shutdown(2) of a listener: FreeBSD aborts what waited (trace tcp_listen_shutdown).
+                kn.fflags = _ECONNABORTED
+                kn.shown = EV_EOF
+                return 1
+            if not hint & (IN | RDHUP | ERR):
+                # HUP alone: it was never connected (S-107, S-405).
+                return 0
+            if hint & (RDHUP | HUP):
+                kn.shown = EV_EOF
+                if hint & ERR:
+                    kn.fflags = _ECONNRESET if source.connected or n > 0 else _ECONNREFUSED
+                    if source.kind != KIND_TCP:
+                        kn.fflags = _ECONNRESET
+            return 1
+        if hint & HUP or source.kind == KIND_TTY:
+            kn.shown = EV_EOF
+            return 1
+        # An error on a datagram socket is something to read, but not the end (S-106).
+        return 1
+
+    def _file(self, kn: Knote, source: Source) -> int:
+        kn.data = 0
+        if source.kind == KIND_DIRECTORY:
+            return 0
+        if source.kind != KIND_FILE:
+            return 1
+        rest = file_rest(source.fd)
+        if rest == NO_FILE:
+            return -1
+        kn.data = rest
+        return 1 if rest or kn.sfflags & NOTE_FILE_POLL else 0

@@ -1,0 +1,135 @@
+# cython: annotation_typing=False
+"""EVFILT_WRITE: there is room to write, or nobody left to read.  See kqueue(2) on FreeBSD; spec 2.7."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from knote._kernel.fd import is_open, pipe_space, poll, send_space, tcp_state, unix_send_shut
+from knote.constants import EV_EOF, EV_ONESHOT, EVFILT_WRITE, NOTE_LOWAT, NOTE_NODATA
+from knote.filters.base import ERR, HUP, IN, NVAL, OUT, RDHUP, Filter
+from knote.knote import SOFT
+from knote.source import (
+    KIND_DATAGRAM,
+    KIND_FIFO,
+    KIND_PIPE,
+    KIND_SEQPACKET,
+    KIND_TCP,
+    KIND_UNIX_STREAM,
+)
+
+if TYPE_CHECKING:
+    from knote.knote import Knote
+    from knote.source import Source
+
+_EBADF = errno.EBADF
+_EPIPE = errno.EPIPE
+_ECONNREFUSED = errno.ECONNREFUSED
+_ECONNRESET = errno.ECONNRESET
+_ESTABLISHED = 1
+
+
+class Write(Filter):
+    """data is the room that the kernel tells of: exact for pipes, near for sockets, whose buffers count more
+    than bytes (S-140, S-410)."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.id = EVFILT_WRITE
+        self.is_fd = True
+        self.wants = OUT
+
+    def attach(self, kn: Knote) -> int:
+        """Filter.attach().  A pipe without a reader is refused, a FIFO is not (trace pipe_write_eof, fifo_write)."""
+        source = kn.source
+        assert source is not None
+        if source.kind == KIND_PIPE and poll(source.fd, OUT) & ERR:
+            return _EPIPE
+        if source.kind == KIND_TCP:
+            source.connected = tcp_state(source.fd) == _ESTABLISHED
+        if source.soft:
+            kn.status |= SOFT
+        return 0
+
+    def touch(self, kn: Knote, flags: int, fflags: int, data: int) -> int:
+        """Filter.touch()."""
+        kn.sfflags = fflags
+        kn.sdata = data
+        return 0
+
+    def event(self, kn: Knote, hint: int) -> int:
+        """Filter.event()."""
+        source = kn.source
+        assert source is not None
+        kn.fflags = 0
+        kn.shown = 0
+        if source.soft:
+            kn.data = 0
+            return 1 if is_open(source.fd) == 0 else -1
+        if not hint:
+            hint = poll(source.fd, OUT)
+            if hint & NVAL:
+                return -1
+        if kn.sfflags & NOTE_NODATA and not hint & (ERR | HUP):
+            kn.data = 0
+            return 1 if hint & OUT else 0
+        if source.kind == KIND_PIPE or source.kind == KIND_FIFO:
+            return self._pipe(kn, source, hint)
+        if KIND_TCP <= source.kind <= KIND_DATAGRAM:
+            return self._socket(kn, source, hint)
+        # ttys, eventfds and the like: how much they take is not told.
+        if hint & (ERR | HUP):
+            kn.shown = EV_EOF
+        kn.data = 0
+        return 1
+
+    def _pipe(self, kn: Knote, source: Source, hint: int) -> int:
+        n = pipe_space(source.fd)
+        if n == -_EBADF:
+            return -1
+        kn.data = n if n > 0 else 0
+        if hint & ERR:
+            kn.shown = EV_EOF
+            if source.kind == KIND_PIPE:
+                # Reported once: FreeBSD drops the knote with the pipe's other half.
+                kn.flags |= EV_ONESHOT
+            return 1
+        if kn.sfflags & NOTE_LOWAT and n < kn.sdata:
+            return 0
+        return 1 if hint & OUT else 0
+
+    def _socket(self, kn: Knote, source: Source, hint: int) -> int:
+        n = send_space(source.fd)
+        if n == -_EBADF:
+            return -1
+        # The kernel's own accounting may say 0 while poll says that there is room.
+        kn.data = n if n > 0 else 1
+        if hint & HUP:
+            state = poll(source.fd, IN | RDHUP)
+            if not state & (IN | RDHUP | ERR):
+                # HUP alone: it was never connected (S-141).
+                return 0
+            kn.shown = EV_EOF
+            if state & ERR:
+                kn.fflags = _ECONNRESET if source.connected or source.kind != KIND_TCP else _ECONNREFUSED
+            return 1
+        if hint & ERR:
+            return 1
+        if kn.sfflags & NOTE_LOWAT and n < kn.sdata:
+            return 0
+        if self._shut(source):
+            kn.shown = EV_EOF
+        return 1 if hint & OUT else 0
+
+    def _shut(self, source: Source) -> bool:
+        # poll(2) says nothing of our own shutdown(SHUT_WR) (S-143).
+        if source.kind == KIND_TCP:
+            state = tcp_state(source.fd)
+            if state == _ESTABLISHED:
+                source.connected = True
+            # FIN_WAIT1, FIN_WAIT2, TIME_WAIT, LAST_ACK, CLOSING: our side has said that it sends no more.
+            return state in (4, 5, 6, 9, 11)
+        return source.kind == KIND_UNIX_STREAM and unix_send_shut(source.fd)

@@ -1,0 +1,12 @@
+from knote._kernel.batch cimport Batch
+
+
+cdef class Harvest:
+    cdef Batch batch
+    cdef list events
+    cdef int filled
+    cdef int room
+    cdef list graveyard
+    cdef int error
+    cdef object culprit
+    cdef bint lost

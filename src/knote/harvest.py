@@ -1,0 +1,33 @@
+# cython: annotation_typing=False
+"""What belongs to one control() call: the engine's hits, the events to return, and what to let go of after."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from knote._kernel.batch import Batch
+
+if TYPE_CHECKING:
+    from knote.kevent import kevent
+
+
+class Harvest:
+    """Two threads never share one, so two waiters never share a batch.
+
+    graveyard takes the knotes and udata that the call replaced: dropping the last reference to them may run a
+    finalizer, which must not happen under the lock.
+    """
+
+    __slots__ = ("batch", "culprit", "error", "events", "filled", "graveyard", "lost", "room")
+
+    def __init__(self) -> None:
+        self.batch = Batch()
+        self.events: list[kevent] = []
+        self.filled = 0
+        self.room = 0
+        self.graveyard: list[object] = []
+        self.error = 0
+        """The errno of a change whose error had no room; 0 if none."""
+        self.culprit: kevent | None = None
+        self.lost = False
+        """A receipt had no room: the call ends with nothing (trace receipt_noroom_second)."""

@@ -1,0 +1,29 @@
+cimport cython
+
+from knote._kernel.fd cimport same
+from knote.engines.base cimport Engine
+from knote.knote cimport Knote
+from knote.source cimport Source
+from knote.table cimport Table
+
+cdef unsigned int IN, OUT, PRI, RDHUP, EDGE, EV_CLEAR, DISABLED, DEMOTED, SOFT
+cdef unsigned int READING
+cdef int _EPERM, _EBADF, _ENOENT
+
+
+cdef class Interest:
+    cdef Engine main
+    cdef object _engine_type
+    cdef list lanes
+    cpdef int own(self, int fd)
+    cpdef int _engine(self, int lane)
+    @cython.locals(level=cython.uint, edge=cython.uint, demoted=cython.uint, any_edge=cython.uint,
+                   wanted=cython.uint, rc=cython.int, kn=Knote)
+    cpdef int sync(self, Source source)
+    cdef unsigned int _mode(self, unsigned int directions, unsigned int any_edge) noexcept
+    @cython.locals(old=cython.uint, rc=cython.int, engine=Engine)
+    cdef int _arm(self, Source source, int lane, unsigned int mask) except? -1
+    @cython.locals(result=cython.int, rc=cython.int, lane=cython.int, engine=Engine)
+    cpdef int release(self, Source source)
+    cpdef bint armed(self, Source source)
+    cpdef int lane_of(self, unsigned long long token)

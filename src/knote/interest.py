@@ -1,0 +1,166 @@
+# cython: annotation_typing=False
+"""What the engine is told of each descriptor.
+
+Lanes.  One epoll registration serves all the knotes of a descriptor as long as they agree: all level-triggered,
+so the kernel keeps their state and their order, or a single direction by edge.  Where they do not agree (READ and
+WRITE both EV_CLEAR: an IN edge would report OUT again, S-396; one level and one edge; one demoted) each direction
+gets an engine of its own: READ stays in the queue's, WRITE and EXCEPT go to an engine that is itself watched by
+the queue's.  Their wake-ups are then apart in the kernel, which is the only place where they can be told apart:
+an edge OUT after a full buffer and an IN edge with room left look the same from here.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from knote._kernel.fd import same
+from knote.constants import EV_CLEAR
+from knote.engines.base import EDGE, IN, OUT, PRI, RDHUP
+from knote.knote import DEMOTED, DISABLED, SOFT
+
+if TYPE_CHECKING:
+    from knote.engines.base import Engine
+    from knote.source import Source
+    from knote.table import Table
+
+READING = IN | RDHUP
+_EPERM = errno.EPERM
+_EBADF = errno.EBADF
+_ENOENT = errno.ENOENT
+
+
+class Interest:
+    """The engine and its lanes.  Every call gives 0 or -errno.  Threads: only under the queue's lock."""
+
+    __slots__ = ("_engine_type", "lanes", "main")
+
+    def __init__(self, engine_type: type[Engine]) -> None:
+        self._engine_type = engine_type
+        self.main = engine_type()
+        self.lanes: list[Engine | None] = [self.main, None, None]
+
+    def own(self, fd: int) -> int:
+        """Watch a descriptor of the queue's own; its token is its number."""
+        return self.main.watch(fd, 0, IN, fd)
+
+    def lane_of(self, token: int) -> int:
+        """1 or 2 if this is the token of a lane's engine, else 0."""
+        for lane in (1, 2):
+            engine = self.lanes[lane]
+            if engine is not None and engine.number == token:
+                return lane
+        return 0
+
+    def _engine(self, lane: int) -> int:
+        if self.lanes[lane] is None:
+            try:
+                engine = self._engine_type()
+            except OSError as error:
+                return -(error.errno or 0)
+            rc = self.own(engine.number)
+            if rc < 0:
+                engine.close()
+                return rc
+            self.lanes[lane] = engine
+        return 0
+
+    def sync(self, source: Source) -> int:
+        """Make the kernel's interest in source what its enabled knotes want.
+
+        -EBADF: the number is closed; -ENOENT: it is another file's; -EPERM: engines cannot watch such a file.
+        """
+        level = edge = demoted = 0
+        kn = source.knotes
+        while kn is not None:
+            if not kn.status & (DISABLED | SOFT):
+                if kn.flags & EV_CLEAR:
+                    edge |= kn.wants
+                elif kn.status & DEMOTED:
+                    demoted |= kn.wants
+                else:
+                    level |= kn.wants
+            kn = kn.sibling
+        any_edge = edge | demoted
+        wanted = level | any_edge
+        if not any_edge or (wanted in (READING, OUT, PRI)) or (demoted and not edge and not level):
+            rc = self._arm(source, 0, wanted | EDGE if any_edge else wanted)
+            if rc == 0 and source.armed[1]:
+                rc = self._arm(source, 1, 0)
+            if rc == 0 and source.armed[2]:
+                rc = self._arm(source, 2, 0)
+        else:
+            rc = self._arm(source, 0, self._mode(wanted & READING, any_edge))
+            if rc == 0:
+                rc = self._arm(source, 1, self._mode(wanted & OUT, any_edge))
+            if rc == 0:
+                rc = self._arm(source, 2, self._mode(wanted & PRI, any_edge))
+        source.rearm = 0
+        return rc
+
+    def _mode(self, directions: int, any_edge: int) -> int:
+        return directions | EDGE if directions & any_edge else directions
+
+    def _arm(self, source: Source, lane: int, mask: int) -> int:
+        old = source.armed[lane]
+        if mask == old and not mask & source.rearm:
+            return 0
+        if lane and self.lanes[lane] is None:
+            if not mask:
+                return 0
+            rc = self._engine(lane)
+            if rc < 0:
+                return rc
+        engine = self.lanes[lane]
+        assert engine is not None
+        rc = engine.watch(source.fd, old, mask, source.token)
+        if rc == 0:
+            source.armed[lane] = mask
+        return rc
+
+    def release(self, source: Source) -> int:
+        """Take every interest in source back.  The first lane's -errno tells whether it was still there."""
+        result = 0
+        for lane in range(3):
+            if source.armed[lane]:
+                engine = self.lanes[lane]
+                assert engine is not None
+                rc = engine.watch(source.fd, source.armed[lane], 0, source.token)
+                source.armed[lane] = 0
+                if rc < 0 and result == 0:
+                    result = rc
+        return result
+
+    def armed(self, source: Source) -> bool:
+        """Whether the kernel holds any interest in it."""
+        return bool(source.armed[0] or source.armed[1] or source.armed[2])
+
+    def rebuild(self, table: Table, own: list[int]) -> list[Source]:
+        """Forget everything that the engines hold and tell it to them anew: the way out when the kernel goes on
+        reporting a descriptor that was closed while a dup of it lives (S-398).  Gives the sources that are gone.
+        """
+        for engine in self.lanes:
+            if engine is not None:
+                engine.rebuild()
+        for fd in own:
+            self.own(fd)
+        for lane in (1, 2):
+            engine = self.lanes[lane]
+            if engine is not None:
+                self.own(engine.number)
+        gone = []
+        for source in table.sources():
+            if self.armed(source):
+                if same(source.fd, source.identity):
+                    source.armed = [0, 0, 0]
+                    if self.sync(source) == 0:
+                        continue
+                source.armed = [0, 0, 0]
+                gone.append(source)
+        return gone
+
+    def close(self) -> None:
+        """Give all engines back.  Idempotent."""
+        for engine in self.lanes:
+            if engine is not None:
+                engine.close()

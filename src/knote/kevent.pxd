@@ -1,0 +1,12 @@
+cimport cython
+
+
+@cython.final
+@cython.freelist(64)
+cdef class kevent:
+    cdef unsigned long long _ident
+    cdef int _filter
+    cdef unsigned int _flags
+    cdef unsigned int _fflags
+    cdef long long _data
+    cdef object _udata

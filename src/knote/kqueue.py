@@ -1,0 +1,161 @@
+# cython: annotation_typing=False
+"""The object that programs hold: arguments, exceptions and types as select.kqueue has them."""
+
+from __future__ import annotations
+
+import errno
+import math
+import operator
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from knote import engines, errors, process
+from knote._kernel.time import now_ns
+from knote.kevent import kevent
+from knote.queue import Queue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+CLOCK_MONOTONIC = time.CLOCK_MONOTONIC
+_C_INT_MAX = 0x7FFFFFFF
+# What is further away than this has no deadline: 146 years (S-027).
+_FAR_NS = 1 << 62
+
+
+def _timeout_ns(timeout: Any) -> int:
+    """Nanoseconds, rounded up; -1 for ever."""
+    if timeout is None:
+        return -1
+    if isinstance(timeout, float):
+        if timeout != timeout:
+            raise errors.bad_timeout(timeout)
+        ns = math.ceil(timeout * 1e9) if abs(timeout) < 4e9 else (_FAR_NS if timeout > 0 else -1_000_000_000)
+    else:
+        try:
+            ns = operator.index(timeout) * 1_000_000_000
+        except TypeError:
+            raise errors.bad_timeout(timeout) from None
+    if ns < 0 or (ns == 0 and timeout < 0):
+        raise errors.negative_timeout()
+    return ns if ns < _FAR_NS else -1
+
+
+class kqueue:
+    """A kernel event queue: kqueue(2), with select.kqueue's methods, also usable in a with statement.
+
+    engine: the mechanism underneath, by name ('epoll'); None takes $KNOTE_ENGINE or the best one.
+    Raises OSError when the descriptors cannot be made (EMFILE, ENFILE, ENOMEM), ValueError for an engine that is
+    not there.
+    Threads: any number may use one object at once.  After a fork the child's object is closed.
+    Source: kqueue(2); CPython's select.kqueue (spec S-288 ... S-296).
+    """
+
+    __slots__ = ("__weakref__", "_closed", "_number", "_queue")
+
+    def __init_subclass__(cls) -> None:
+        raise TypeError("type 'knote.kqueue' is not an acceptable base type")
+
+    def __init__(self, *, engine: str | None = None) -> None:
+        self._closed = True
+        self._queue: Queue | None = Queue(engines.choose(engine))
+        self._number = self._queue.fileno()
+        self._closed = False
+
+    @classmethod
+    def fromfd(cls, fd: int, /) -> kqueue:
+        """Another handle on the queue whose descriptor number is fd: both act on the same queue, and either's
+        close() closes it.  A number that is no kqueue of this process is found out at the first control(),
+        which raises OSError(EBADF)."""
+        number = operator.index(fd)
+        self = kqueue.__new__(kqueue)
+        self._queue = process.find(number)
+        self._number = number
+        self._closed = False
+        return self
+
+    def _open(self) -> Queue:
+        if self.closed:
+            raise errors.closed()
+        if self._queue is None or self._queue.closed:
+            raise errors.os_error(errno.EBADF, f"descriptor {self._number} is no kqueue of this process")
+        return self._queue
+
+    def control(
+        self, changelist: Iterable[kevent] | None, maxevents: int, timeout: float | None = None, /
+    ) -> list[kevent]:
+        """Apply the changes in order, then return up to maxevents events.
+
+        changelist: an iterable of kevents, or None.  It is read whole before anything is applied.
+        maxevents: the room for events and for errors; with 0 the call returns at once, whatever the timeout.
+        timeout: seconds, int or float; None waits for ever, 0 polls.  Rounded up to 1 ns, never returns early.
+            Signal handlers run and the wait goes on with what is left of it.
+        Returns a list of new kevents.  A change that fails becomes an event with EV_ERROR and the errno in data
+        while there is room, and then only errors and receipts are returned.
+        Raises ValueError when closed, for maxevents < 0 or timeout < 0; TypeError for what is no kevent; OSError
+        with the change's errno when there was no room to report it: changes before it stay applied, those
+        after it are not.  RuntimeError from a finalizer or signal handler that interrupted this very call.
+        Threads: any number may call at once; an edge goes to exactly one of them.
+        Source: kqueue(2) on FreeBSD; what differs on Linux: docs/differences.md.
+        """
+        queue = self._open()
+        count = operator.index(maxevents)
+        if count < 0:
+            raise errors.negative_maxevents(count)
+        if count > _C_INT_MAX:
+            raise OverflowError("signed integer is greater than maximum")
+        ns = _timeout_ns(timeout)
+        changes: list[kevent] = []
+        if changelist is not None:
+            try:
+                changes = list(changelist)
+            except TypeError:
+                if hasattr(type(changelist), "__iter__") or hasattr(type(changelist), "__getitem__"):
+                    raise
+                raise errors.not_a_list() from None
+            for change in changes:
+                if not isinstance(change, kevent):
+                    raise errors.not_a_kevent()
+        if ns > 0:
+            ns += now_ns(CLOCK_MONOTONIC)
+        return queue.run(changes, count, ns)
+
+    def fileno(self) -> int:
+        """The descriptor number: polls readable while events wait.  ValueError when closed."""
+        if self.closed:
+            raise errors.closed()
+        return self._number
+
+    @property
+    def closed(self) -> bool:
+        """True after close(), and in a forked child."""
+        return self._closed or (self._queue is not None and self._queue.is_closed())
+
+    def close(self) -> None:
+        """Close the descriptor and delete every knote.  Whoever waits in control() gets OSError(EBADF).
+        Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._queue is not None:
+            self._queue.close()
+        else:
+            os.close(self._number)
+
+    def __enter__(self) -> kqueue:
+        if self.closed:
+            raise errors.closed()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> Any:
+        raise TypeError("cannot pickle 'knote.kqueue' object")
+
+    def __repr__(self) -> str:
+        return "<knote.kqueue closed>" if self.closed else f"<knote.kqueue fd={self._number}>"

@@ -1,0 +1,46 @@
+"""What is per process and not per queue: which descriptor number is which queue, and what a fork does to them."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from knote.queue import Queue
+
+# Taken after any queue's lock, never before.
+_lock = threading.RLock()
+_queues: weakref.WeakValueDictionary[int, Queue] = weakref.WeakValueDictionary()
+
+
+def register(queue: Queue, number: int) -> None:
+    """From now on this descriptor number is that queue."""
+    with _lock:
+        _queues[number] = queue
+
+
+def forget(number: int) -> None:
+    """The number is nobody's."""
+    with _lock:
+        _queues.pop(number, None)
+
+
+def find(number: int) -> Queue | None:
+    """The queue of that descriptor number."""
+    with _lock:
+        return _queues.get(number)
+
+
+def _after_fork_in_child() -> None:
+    # Only the forking thread is here, and another may have held the lock at that moment: make a new one.
+    global _lock
+    _lock = threading.RLock()
+    queues = list(_queues.values())
+    _queues.clear()
+    for queue in queues:
+        queue.abandon()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

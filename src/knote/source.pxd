@@ -1,0 +1,21 @@
+from knote.knote cimport Knote
+
+
+cdef class Source:
+    cdef int fd
+    cdef unsigned int generation
+    cdef unsigned long long token
+    cdef unsigned long long identity
+    cdef int kind
+    cdef bint soft
+    cdef bint listening
+    cdef bint connected
+    cdef bint touched
+    cdef unsigned int rearm
+    cdef unsigned int armed[3]
+    cdef int mark
+    cdef unsigned int unfetched
+    cdef Knote knotes
+    cpdef add(self, Knote kn)
+    cpdef remove(self, Knote kn)
+    cpdef Knote find(self, int number)

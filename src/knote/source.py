@@ -1,0 +1,92 @@
+# cython: annotation_typing=False
+"""One per descriptor: the knotes that share it, and what the engine was told of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from knote.knote import Knote
+
+# What kind of file a descriptor is, as far as filters tell kinds apart; _kernel/kn_fd.h has the same list.
+KIND_OTHER = 0
+KIND_PIPE = 1
+KIND_FIFO = 2
+KIND_TCP = 3
+KIND_UNIX_STREAM = 4
+KIND_SEQPACKET = 5
+KIND_DATAGRAM = 6
+KIND_FILE = 7
+KIND_DIRECTORY = 8
+KIND_VIRTUAL_FILE = 9
+KIND_TTY = 10
+
+
+class Source:
+    """A descriptor that knotes watch.
+
+    The token is the descriptor number (slot, low 32 bits) and a generation (high 32 bits) that no other
+    registration of the same number has had: a hit for a number that was closed and reused is told by it.
+
+    armed[lane] is the mask that the engine of that lane holds: lane 0 is the queue's own engine, 1 and 2 are
+    for WRITE and EXCEPT where one registration cannot serve all knotes (see queue.py, "Lanes").
+    """
+
+    __slots__ = (
+        "armed", "connected", "fd", "generation", "identity", "kind", "knotes", "listening", "mark", "rearm", "soft",
+        "token", "touched", "unfetched",
+    )  # fmt: skip
+
+    def __init__(self, fd: int, generation: int, identity: int) -> None:
+        self.fd = fd
+        self.generation = generation
+        self.token = fd | generation << 32
+        self.identity = identity
+        self.kind = identity & 15
+        self.soft = False
+        """No engine can watch it (regular files, /dev/null): its knotes are judged when they are asked."""
+        self.listening = False
+        self.connected = False
+        """It was seen connected: what breaks it from now on is a reset, not a refusal."""
+        self.touched = False
+        self.rearm = 0
+        """Directions that the kernel must report again though the mask stays as it is."""
+        self.armed = [0, 0, 0]
+        self.mark = 1
+        """SO_RCVLOWAT of a UNIX socket; of TCP the kernel's poll minds it (spec S-406)."""
+        self.unfetched = 0
+        """Deliveries in a row that made no call on the number."""
+        self.knotes: Knote | None = None
+
+    def add(self, kn: Knote) -> None:
+        """Put kn behind the knotes that are there: events of one descriptor come in registration order."""
+        kn.source = self
+        kn.sibling = None
+        if self.knotes is None:
+            self.knotes = kn
+            return
+        last = self.knotes
+        while last.sibling is not None:
+            last = last.sibling
+        last.sibling = kn
+
+    def remove(self, kn: Knote) -> None:
+        """Take kn out; it keeps its pointer to the source."""
+        if self.knotes is kn:
+            self.knotes = kn.sibling
+            kn.sibling = None
+            return
+        before = self.knotes
+        while before is not None:
+            if before.sibling is kn:
+                before.sibling = kn.sibling
+                kn.sibling = None
+                return
+            before = before.sibling
+
+    def find(self, number: int) -> Knote | None:
+        """The knote of that filter, if there is one."""
+        kn = self.knotes
+        while kn is not None and kn.filter != number:
+            kn = kn.sibling
+        return kn

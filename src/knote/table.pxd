@@ -1,0 +1,16 @@
+from knote.knote cimport Knote
+from knote.source cimport Source
+
+
+cdef class Table:
+    cdef list _sources
+    cdef dict _others
+    cdef unsigned int _generation
+    cdef readonly Py_ssize_t watched
+    cpdef Source source(self, long long fd)
+    cpdef Source add_source(self, int fd, unsigned long long identity)
+    cpdef drop_source(self, Source source)
+    cpdef Source by_token(self, unsigned long long token)
+    cpdef Knote find(self, int number, unsigned long long ident)
+    cpdef add(self, Knote kn)
+    cpdef remove(self, Knote kn)

@@ -1,0 +1,94 @@
+# cython: annotation_typing=False
+"""(filter, ident) -> knote, and token -> source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from knote.source import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from knote.knote import Knote
+
+
+class Table:
+    """All registrations of one queue.
+
+    Descriptors are small dense numbers, so the number itself is the slot: a list finds its source in one
+    step, and an idle descriptor costs 8 bytes here.  What is not a descriptor (timers, user events, pids)
+    goes by a dict per filter, with idents of any size.
+    Threads: only under the queue's lock.
+    """
+
+    __slots__ = ("_generation", "_others", "_sources", "watched")
+
+    def __init__(self) -> None:
+        self._sources: list[Source | None] = []
+        self._others: dict[int, dict[int, Knote]] = {}
+        self._generation = 0
+        self.watched = 0
+        """How many descriptors have a source."""
+
+    def source(self, fd: int) -> Source | None:
+        """The source of that descriptor number."""
+        return self._sources[fd] if 0 <= fd < len(self._sources) else None
+
+    def add_source(self, fd: int, identity: int) -> Source:
+        """A new source for fd, with a generation that no source of this number has had."""
+        while len(self._sources) <= fd:
+            self._sources.append(None)
+        # 0 is for the queue's own descriptors, whose token is the bare number.
+        self._generation = (self._generation + 1) & 0xFFFF_FFFF or 1
+        source = Source(fd, self._generation, identity)
+        self._sources[fd] = source
+        self.watched += 1
+        return source
+
+    def drop_source(self, source: Source) -> None:
+        """Forget it; its tokens are stale from now on."""
+        if self._sources[source.fd] is source:
+            self._sources[source.fd] = None
+            self.watched -= 1
+
+    def by_token(self, token: int) -> Source | None:
+        """The source that this token was made for; None if it is gone."""
+        fd = token & 0xFFFF_FFFF
+        if fd >= len(self._sources):
+            return None
+        source = self._sources[fd]
+        if source is None or source.token != token:
+            return None
+        return source
+
+    def find(self, number: int, ident: int) -> Knote | None:
+        """The knote of a filter whose idents are not descriptors."""
+        knotes = self._others.get(number)
+        return None if knotes is None else knotes.get(ident)
+
+    def add(self, kn: Knote) -> None:
+        """Enter a knote whose ident is not a descriptor."""
+        self._others.setdefault(kn.filter, {})[kn.ident] = kn
+
+    def remove(self, kn: Knote) -> None:
+        """Take it out again."""
+        knotes = self._others.get(kn.filter)
+        if knotes is not None:
+            knotes.pop(kn.ident, None)
+
+    def sources(self) -> Iterator[Source]:
+        """Every source, by descriptor number."""
+        return (source for source in self._sources if source is not None)
+
+    def all(self) -> list[Knote]:
+        """Every knote: those of descriptors by number, then the others by filter."""
+        found = []
+        for source in self.sources():
+            kn = source.knotes
+            while kn is not None:
+                found.append(kn)
+                kn = kn.sibling
+        for knotes in self._others.values():
+            found.extend(knotes.values())
+        return found
