@@ -42,7 +42,181 @@ class Difference:
         return not self.engines or engine in self.engines
 
 
-DIFFERENCES: Final[tuple[Difference, ...]] = ()
+DIFFERENCES: Final[tuple[Difference, ...]] = (
+    # Rule 1: EVFILT_USER.
+    Difference(
+        "user_add_trigger",
+        1,
+        {2: "1 USER CLEAR ff=0x5 d=0"},
+        "A program that creates and triggers in one change waits for that event.",
+    ),
+    Difference(
+        "user_data",
+        1,
+        {4: "1 USER CLEAR d=33"},
+        "EV_CLEAR in the same change does not eat the trigger.",
+    ),
+    Difference(
+        "user_udata_trigger",
+        1,
+        {5: "1 USER CLEAR d=0 u=4"},
+        "EV_CLEAR in the same change does not eat the trigger.",
+    ),
+    Difference(
+        "user_clear_trigger_same",
+        1,
+        {3: "1 USER CLEAR d=0"},
+        "EV_CLEAR in the same change does not eat the trigger.",
+    ),
+    Difference(
+        "user_ffnop",
+        1,
+        {3: "1 USER ff=0xff d=0"},
+        "The control bits of the creating EV_ADD are an order, not a part of the notes.",
+    ),
+    # Rule 2: the truth instead of stale readiness.
+    Difference(
+        "kq_poll",
+        2,
+        {10: "0"},
+        "The data has been read, so a collect would find nothing, and poll(2) says so at once.",
+    ),
+    Difference(
+        "pipe_oneshot_drained",
+        2,
+        {6: "0", 8: "r READ ONESHOT d=2"},
+        "The data was read before the collect, so nothing is readable, and the one report is "
+        "kept for the next data.",
+    ),
+    # Rule 4: what is always ready.
+    Difference(
+        "dev_null",
+        4,
+        {
+            3: "n READ d=0",
+            4: "n READ d=0; n WRITE d=*",
+            5: "n READ d=0; n WRITE d=*",
+        },
+        "A device that never blocks is ready, as poll(2) says of it.",
+    ),
+    Difference(
+        "dev_zero",
+        4,
+        {3: "n READ d=0", 4: "n READ d=0"},
+        "A device that never blocks is ready, as poll(2) says of it.",
+    ),
+    # Rule 5: what Linux cannot see.
+    Difference(
+        "pipe_clear_basic",
+        5,
+        {11: "0"},
+        "Linux wakes nobody when a part of a pipe's data is read.",
+    ),
+    Difference(
+        "pipe_clear_prefilled",
+        5,
+        {7: "0"},
+        "Linux wakes nobody when a part of a pipe's data is read.",
+    ),
+    Difference(
+        "pipe_clear_eof",
+        5,
+        {10: "0"},
+        "Linux wakes nobody when the rest of a pipe's data is read after its end was reported.",
+    ),
+    Difference(
+        "pipe_clear_write",
+        5,
+        {6: "0", 8: "0"},
+        "Linux wakes the writers of a pipe only if it was full.",
+    ),
+    Difference(
+        "pipe_write_thresholds",
+        5,
+        {10: "0", 12: "0"},
+        "A pipe of Linux takes data by pages, and is writable again when a page of it is free.",
+    ),
+    Difference(
+        "ss_clear_write",
+        5,
+        {12: "0"},
+        "Linux frees room by whole buffers, so one byte read from a full socket makes none.",
+    ),
+    Difference(
+        "ss_write_full",
+        5,
+        {6: "0"},
+        "Linux frees room by whole buffers, so one byte read from a full socket makes none.",
+    ),
+    Difference(
+        "ss_dgram",
+        5,
+        {6: "a READ d=10"},
+        "Linux tells the size of the first datagram, not of all that wait.",
+    ),
+    Difference(
+        "udp_data",
+        5,
+        {10: "u READ d=10"},
+        "Linux tells the size of the first datagram, not of all that wait.",
+    ),
+    # Rule 6: what Python or Linux cannot express.
+    Difference(
+        "bad_timeout",
+        6,
+        {7: "r READ d=1"},
+        "A timeout is a number of seconds, and a billion nanoseconds is one second.",
+    ),
+    Difference(
+        "bad_timeout_changes_applied",
+        6,
+        {5: "0"},
+        "A negative timeout is refused by control() before anything is applied, as by CPython's.",
+    ),
+    Difference(
+        "kqueue_rw",
+        6,
+        {2: "-1 EINVAL", 3: "-1 EINVAL"},
+        "The queue's descriptor is an epoll descriptor, and those answer read and write so.",
+    ),
+    Difference(
+        "pipe_both_filters_write_end",
+        6,
+        {4: "-1 EBADF", 5: "w WRITE d=*", 6: "w WRITE d=*"},
+        "A pipe of Linux goes one way.",
+    ),
+    Difference(
+        "ss_shut_rdwr",
+        6,
+        {5: "a WRITE EOF d=*; b WRITE EOF d=*; a READ EOF d=0; b READ EOF d=0"},
+        "On Linux shutting down one end for reading ends the writing of the other.",
+    ),
+    Difference(
+        "tcp_connect_refused",
+        6,
+        {
+            5: "-1 EINPROGRESS",
+            7: "c READ EOF ff=ECONNREFUSED d=0; c WRITE EOF ff=ECONNREFUSED d=*",
+            8: "c READ EOF ff=ECONNREFUSED d=0; c WRITE EOF ff=ECONNREFUSED d=*",
+        },
+        "Linux refuses later than connect(2) returns, so the error is still there to be told.",
+    ),
+    Difference(
+        "tcp_close_unread_rst",
+        6,
+        {
+            12: "c WRITE EOF ff=ECONNRESET d=*; c READ EOF ff=ECONNRESET d=0",
+            13: "c WRITE EOF ff=ECONNRESET d=*; c READ EOF ff=ECONNRESET d=0",
+        },
+        "Linux resets a connection that is closed with unread data, where FreeBSD's ended it.",
+    ),
+    Difference(
+        "tcp_write_after_peer_close",
+        6,
+        {14: "0", 15: "c WRITE EOF ff=ECONNRESET d=*; c READ EOF ff=ECONNRESET d=0"},
+        "After a FIN read(2) goes on to answer the end of file, so the error of the reset stays.",
+    ),
+)
 
 
 def find(scenario: str, engine: str) -> Difference | None:

@@ -66,18 +66,16 @@ class Verdict:
         width = min(60, max(len(line.question) for line in self.lines[:last]))
         parts = [head]
         for line in self.lines[:last]:
-            parts.append(
-                f"{'    ' if line.right else '  > '}{line.number:3}  {line.question:<{width}}  => "
-            )
+            question = f"{line.number:3}  {line.question}"
             if line.right:
-                parts[-1] += line.got
-                if line.freebsd != line.wanted:
-                    parts[-1] += f"      (FreeBSD: {line.freebsd})"
-            else:
-                parts[-1] += f"\n           {'wanted' if self.row else 'FreeBSD'}: {line.wanted}"
-                parts[-1] += f"\n           knote:{' ' if self.row else '  '} {line.got}"
-                if line.crash:
-                    parts[-1] += "\n" + _indent(line.crash)
+                said = f"      (FreeBSD: {line.freebsd})" if line.freebsd != line.wanted else ""
+                parts.append(f"    {question:<{width + 5}}  => {line.got}{said}")
+                continue
+            who = "wanted: " if self.row else "FreeBSD:"
+            parts += [f"  > {question}", f"           {who} {line.wanted}"]
+            parts.append(f"           knote:   {line.got}")
+            if line.crash:
+                parts.append(_indent(line.crash))
         if self.row:
             parts.append(f"    row: rule {self.row.rule}, {self.row.why}")
         return "\n".join(parts)
