@@ -1,4 +1,9 @@
+cimport cython
+
+from knote._kernel.time cimport close_fd, now_ns, timer_create, timer_set
 from knote.knote cimport Knote
+
+cdef long long NEVER
 
 
 cdef class Clock:
@@ -11,8 +16,11 @@ cdef class Clock:
     cdef Py_ssize_t _stale
     cpdef long long now(self)
     cpdef add(self, Knote kn)
+    @cython.locals(entry=tuple, kn=Knote)
     cpdef forget(self)
+    @cython.locals(entry=tuple, kn=Knote, due=cython.longlong)
     cpdef Knote expired(self, long long now)
+    @cython.locals(entry=tuple, kn=Knote, due=cython.longlong)
     cpdef arm(self)
     cpdef fired(self)
     cpdef close(self)

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 
 from knote import errors
 from knote._kernel.time import close_fd, now_ns, timer_create, timer_set
+from knote.constants import NEVER
 
 if TYPE_CHECKING:
     from knote.knote import Knote
-
-# A deadline that no clock reaches (292 years): a period too long to represent never fires.
-NEVER = (1 << 63) - 1
 
 
 class Clock:
@@ -52,19 +50,25 @@ class Clock:
         """One entry has become stale: its knote was deleted or given another deadline."""
         self._stale += 1
         if self._stale > 64 and self._stale * 2 > len(self._heap):
-            self._heap = [entry for entry in self._heap if entry[2].due == entry[0]]
-            heapq.heapify(self._heap)
+            live = []
+            for entry in self._heap:
+                kn = entry[2]
+                if kn.due == entry[0]:
+                    live.append(entry)
+            heapq.heapify(live)
+            self._heap = live
             self._stale = 0
 
     def expired(self, now: int) -> Knote | None:
         """Take out the next knote whose deadline has come; None when there is none."""
         while self._heap:
             entry = self._heap[0]
+            due = entry[0]
             kn = entry[2]
-            if entry[0] == kn.due and entry[0] > now:
+            if due == kn.due and due > now:
                 return None
             heapq.heappop(self._heap)
-            if entry[0] == kn.due:
+            if due == kn.due:
                 return kn
             if self._stale:
                 self._stale -= 1
@@ -72,11 +76,16 @@ class Clock:
 
     def arm(self) -> None:
         """Set the timerfd to the earliest deadline, if that has changed."""
-        while self._heap and self._heap[0][0] != self._heap[0][2].due:
+        due = NEVER
+        while self._heap:
+            entry = self._heap[0]
+            kn = entry[2]
+            if entry[0] == kn.due:
+                due = entry[0]
+                break
             heapq.heappop(self._heap)
             if self._stale:
                 self._stale -= 1
-        due = self._heap[0][0] if self._heap else NEVER
         if due != self._armed:
             timer_set(self.fd, -1 if due == NEVER else due)
             self._armed = due

@@ -296,6 +296,9 @@ KQ_NOTE_LINKUP: Final = NOTE_LINKUP
 KQ_NOTE_LINKDOWN: Final = NOTE_LINKDOWN
 KQ_NOTE_LINKINV: Final = NOTE_LINKINV
 
+NEVER: Final = (1 << 63) - 1
+"""A deadline, in ns, that no clock reaches (292 years): a period too long to represent never fires."""
+
 
 def kq_name(row: Row) -> str:
     """CPython's spelling of a row: EVFILT_READ -> KQ_FILTER_READ, EV_ADD -> KQ_EV_ADD; VQ_* stay."""

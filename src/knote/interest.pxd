@@ -16,6 +16,7 @@ cdef class Interest:
     cdef object _engine_type
     cdef list lanes
     cpdef int own(self, int fd)
+    @cython.locals(engine=Engine)
     cpdef int _engine(self, int lane)
     @cython.locals(level=cython.uint, edge=cython.uint, demoted=cython.uint, any_edge=cython.uint,
                    wanted=cython.uint, rc=cython.int, kn=Knote)
@@ -25,5 +26,9 @@ cdef class Interest:
     cdef int _arm(self, Source source, int lane, unsigned int mask) except? -1
     @cython.locals(result=cython.int, rc=cython.int, lane=cython.int, engine=Engine)
     cpdef int release(self, Source source)
+    @cython.locals(engine=Engine, source=Source, lane=cython.int)
+    cpdef list rebuild(self, Table table, list own)
+    cpdef close(self)
     cpdef bint armed(self, Source source)
+    @cython.locals(engine=Engine, lane=cython.int)
     cpdef int lane_of(self, unsigned long long token)

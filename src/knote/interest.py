@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from knote._kernel.fd import same
 from knote.constants import EV_CLEAR
-from knote.engines.base import EDGE, IN, OUT, PRI, RDHUP
 from knote.knote import DEMOTED, DISABLED, SOFT
+from knote.masks import EDGE, IN, OUT, PRI, RDHUP
 
 if TYPE_CHECKING:
     from knote.engines.base import Engine

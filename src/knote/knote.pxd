@@ -25,3 +25,6 @@ cdef class Knote:
     cdef unsigned long long hits
     cdef unsigned int hint
     cdef unsigned long long born
+
+    cpdef begin(self, unsigned long long ident, Filter filt, unsigned int flags, unsigned int sfflags, long long sdata,
+                object udata)

@@ -37,7 +37,8 @@ class Knote:
         "sdata", "sfflags", "shown", "sibling", "source", "status", "udata", "wants",
     )  # fmt: skip
 
-    def __init__(self, ident: int, filt: Filter, flags: int, sfflags: int, sdata: int, udata: Any) -> None:
+    def begin(self, ident: int, filt: Filter, flags: int, sfflags: int, sdata: int, udata: Any) -> None:
+        """Fill in a new knote.  Not __init__, whose arguments would travel as Python objects."""
         self.ident = ident
         self.filter = filt.id
         self.filt = filt

@@ -5,6 +5,10 @@ from knote.queue cimport Queue
 from knote.kevent cimport kevent
 
 cdef int CLOCK_MONOTONIC
+cdef long long _FAR_NS, _C_INT_MAX
+
+cdef long long _timeout_ns(object timeout) except -2
+cdef list _changes(object changelist)
 
 
 @cython.final
@@ -13,4 +17,7 @@ cdef class kqueue:
     cdef Queue _queue
     cdef int _number
     cdef bint _closed
+    cdef bint _is_closed(self) except -1
     cdef Queue _open(self)
+    @cython.locals(count=cython.longlong, ns=cython.longlong)
+    cdef list _control(self, object changelist, object maxevents, object timeout)

@@ -29,6 +29,8 @@ def _timeout_ns(timeout: Any) -> int:
     """Nanoseconds, rounded up; -1 for ever."""
     if timeout is None:
         return -1
+    if type(timeout) is int and timeout == 0:
+        return 0
     if isinstance(timeout, float):
         if timeout != timeout:
             raise errors.bad_timeout(timeout)
@@ -43,6 +45,20 @@ def _timeout_ns(timeout: Any) -> int:
     return ns if ns < _FAR_NS else -1
 
 
+def _changes(changelist: Iterable[kevent]) -> list[kevent]:
+    """A list of our own: the caller's may change while its kevents are applied, or lie about its length."""
+    try:
+        changes = list(changelist)
+    except TypeError:
+        if hasattr(type(changelist), "__iter__") or hasattr(type(changelist), "__getitem__"):
+            raise
+        raise errors.not_a_list() from None
+    for change in changes:
+        if not isinstance(change, kevent):
+            raise errors.not_a_kevent()
+    return changes
+
+
 class kqueue:
     """A kernel event queue: kqueue(2), with select.kqueue's methods, also usable in a with statement.
 
@@ -54,9 +70,6 @@ class kqueue:
     """
 
     __slots__ = ("__weakref__", "_closed", "_number", "_queue")
-
-    def __init_subclass__(cls) -> None:
-        raise TypeError("type 'knote.kqueue' is not an acceptable base type")
 
     def __init__(self, *, engine: str | None = None) -> None:
         self._closed = True
@@ -77,7 +90,7 @@ class kqueue:
         return self
 
     def _open(self) -> Queue:
-        if self.closed:
+        if self._is_closed():
             raise errors.closed()
         if self._queue is None or self._queue.closed:
             raise errors.os_error(errno.EBADF, f"descriptor {self._number} is no kqueue of this process")
@@ -100,27 +113,19 @@ class kqueue:
         Threads: any number may call at once; an edge goes to exactly one of them.
         Source: kqueue(2) on FreeBSD; what differs on Linux: docs/differences.md.
         """
+        return self._control(changelist, maxevents, timeout)
+
+    def _control(self, changelist: Iterable[kevent] | None, maxevents: int, timeout: float | None) -> list[kevent]:
         queue = self._open()
-        count = operator.index(maxevents)
+        count = maxevents if isinstance(maxevents, int) else operator.index(maxevents)
         if count < 0:
             raise errors.negative_maxevents(count)
         if count > _C_INT_MAX:
             raise OverflowError("signed integer is greater than maximum")
         ns = _timeout_ns(timeout)
-        changes: list[kevent] = []
-        if changelist is not None:
-            try:
-                changes = list(changelist)
-            except TypeError:
-                if hasattr(type(changelist), "__iter__") or hasattr(type(changelist), "__getitem__"):
-                    raise
-                raise errors.not_a_list() from None
-            for change in changes:
-                if not isinstance(change, kevent):
-                    raise errors.not_a_kevent()
         if ns > 0:
             ns += now_ns(CLOCK_MONOTONIC)
-        return queue.run(changes, count, ns)
+        return queue.run([] if changelist is None else _changes(changelist), count, ns)
 
     def fileno(self) -> int:
         """The descriptor number: polls readable while events wait.  ValueError when closed."""
@@ -131,6 +136,9 @@ class kqueue:
     @property
     def closed(self) -> bool:
         """True after close(), and in a forked child."""
+        return self._is_closed()
+
+    def _is_closed(self) -> bool:
         return self._closed or (self._queue is not None and self._queue.is_closed())
 
     def close(self) -> None:

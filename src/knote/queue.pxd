@@ -18,7 +18,7 @@ cdef unsigned int ACTIVE, DEAD, DEMOTED, DISABLED, FORCED, SEEN, SOFT
 cdef unsigned int EV_ADD, EV_CLEAR, EV_DELETE, EV_DISABLE, EV_DISPATCH, EV_ENABLE, EV_EOF, EV_ERROR
 cdef unsigned int EV_FORCEONESHOT, EV_KEEPUDATA, EV_ONESHOT, EV_RECEIPT, NOTE_FFLAGSMASK, NOTE_NODATA
 cdef unsigned int EDGE, ERR, HUP, STICKY
-cdef int EVFILT_READ, EVFILT_USER, EVFILT_WRITE, CLOCK_MONOTONIC
+cdef int EVFILT_TIMER, EVFILT_USER, EVFILT_WRITE, CLOCK_MONOTONIC
 cdef int _EBADF, _EINTR, _EINVAL, _ENOENT, _EPERM
 cdef unsigned long long _INT_MAX
 
@@ -50,6 +50,7 @@ cdef class Queue:
     cdef unsigned long long _turn
     cdef bint _freed
 
+    cpdef bint is_closed(self)
     cpdef list run(self, list changes, int maxevents, long long deadline)
     cdef Harvest _take(self)
     cdef _give_back(self, Harvest harvest)
@@ -91,6 +92,7 @@ cdef class Queue:
     @cython.locals(event=kevent, source=Source, verdict=cython.int)
     cdef _offer(self, Harvest harvest, Knote kn, unsigned int hint)
     cdef _not_active(self, Knote kn, unsigned int hint)
+    @cython.locals(source=Source)
     cdef _stray(self, Harvest harvest, unsigned long long token)
     cdef bint _goes_first(self, Source source, Knote kn) noexcept
     @cython.locals(u=cython.uint)

@@ -34,18 +34,19 @@ from knote.constants import (
     EV_KEEPUDATA,
     EV_ONESHOT,
     EV_RECEIPT,
-    EVFILT_READ,
+    EVFILT_TIMER,
     EVFILT_USER,
     EVFILT_WRITE,
     NOTE_FFLAGSMASK,
     NOTE_NODATA,
 )
-from knote.engines.base import EDGE, ERR, HUP, Engine
+from knote.engines.base import Engine
 from knote.filters.base import Filter
 from knote.harvest import Harvest
 from knote.interest import Interest
 from knote.kevent import kevent
 from knote.knote import ACTIVE, DEAD, DEMOTED, DISABLED, FORCED, SEEN, SOFT, Knote
+from knote.masks import EDGE, ERR, HUP
 from knote.ready import ReadyList
 from knote.source import Source
 from knote.table import Table
@@ -151,9 +152,12 @@ class Queue:
         return self._pool.pop() if self._pool else Harvest()
 
     def _give_back(self, harvest: Harvest) -> None:
-        harvest.graveyard.clear()
-        harvest.events = []
-        harvest.filled = 0
+        if harvest.graveyard:
+            harvest.graveyard.clear()
+        if harvest.filled or harvest.events:
+            # The list is the caller's by now.
+            harvest.events = []
+            harvest.filled = 0
         harvest.error = 0
         harvest.culprit = None
         harvest.lost = False
@@ -239,6 +243,7 @@ class Queue:
         if flags & EV_ENABLE and flags & EV_DISABLE:
             return _EINVAL
         source = None
+        fd = -1
         if filt.is_fd:
             if change._ident > _INT_MAX:
                 return _EBADF
@@ -262,7 +267,10 @@ class Queue:
         return self._create(change, filt, source, harvest)
 
     def _create(self, change: kevent, filt: Filter, source: Source | None, harvest: Harvest) -> int:
-        kn = Knote(change._ident, filt, change._flags & STICKY | filt.forced, change._fflags, change._data, change._udata)
+        kn = Knote.__new__(Knote)
+        kn.begin(
+            change._ident, filt, change._flags & STICKY | filt.forced, change._fflags, change._data, change._udata
+        )
         kn.born = self._turn
         if change._flags & EV_DISABLE:
             kn.status |= DISABLED
@@ -390,10 +398,11 @@ class Queue:
 
     def _unlink(self, kn: Knote) -> None:
         kn.status |= DEAD
-        self._ready.remove(kn)
-        self._again.remove(kn)
-        self._resting.remove(kn)
-        self._late.remove(kn)
+        if kn.home:
+            self._ready.remove(kn)
+            self._again.remove(kn)
+            self._resting.remove(kn)
+            self._late.remove(kn)
         kn.filt.detach(kn)
         if kn.source is None:
             self._table.remove(kn)
@@ -431,7 +440,10 @@ class Queue:
             n = -_EINTR
             try:
                 harvest.batch.reserve(batch_room)
-                n = self._engine.wait(harvest.batch, batch_room, 0 if ready else deadline)
+                if ready and not self._table.watched and not self._drains:
+                    n = 0  # Nothing but what is on the ready list could be reported.
+                else:
+                    n = self._engine.wait(harvest.batch, batch_room, 0 if ready else deadline)
                 # The kevents of the call are made here, where the collector may run; one descriptor can still
                 # give two, which _offer() makes up for.
                 for _ in range(min(maxevents, ready + max(n, 0))):
@@ -452,9 +464,11 @@ class Queue:
             if harvest.graveyard:
                 harvest.graveyard.clear()
             if harvest.filled:
-                del events[harvest.filled :]
+                if harvest.filled < len(events):
+                    del events[harvest.filled :]
                 return events
-            events.clear()
+            if events:
+                events.clear()
             if n < 0:
                 if n != -_EINTR:
                     raise errors.os_error(-n)
@@ -527,6 +541,8 @@ class Queue:
         return kn.filter != EVFILT_WRITE
 
     def _internal(self, harvest: Harvest, token: int) -> None:
+        if token == self._wake:
+            return  # What it was raised for is on the ready list, which was asked first.
         lane = self._interest.lane_of(token)
         if lane:
             engine = self._interest.lanes[lane]
@@ -666,7 +682,7 @@ class Queue:
             clock.close()
             raise errors.creation(-rc, "watching a timerfd")
         self._clocks.append(clock)
-        timers = self._filters[-filters.EVFILT_TIMER]
+        timers = self._filters[-EVFILT_TIMER]
         assert timers is not None
         self._drains[clock.fd] = timers
         return clock

@@ -10,7 +10,7 @@ cdef class Source:
     cdef bint soft
     cdef bint listening
     cdef bint connected
-    cdef bint touched
+    cdef bint asked
     cdef unsigned int rearm
     cdef unsigned int armed[3]
     cdef int mark

@@ -33,8 +33,8 @@ class Source:
     """
 
     __slots__ = (
-        "armed", "connected", "fd", "generation", "identity", "kind", "knotes", "listening", "mark", "rearm", "soft",
-        "token", "touched", "unfetched",
+        "armed", "asked", "connected", "fd", "generation", "identity", "kind", "knotes", "listening", "mark", "rearm", "soft",
+        "token", "unfetched",
     )  # fmt: skip
 
     def __init__(self, fd: int, generation: int, identity: int) -> None:
@@ -48,7 +48,8 @@ class Source:
         self.listening = False
         self.connected = False
         """It was seen connected: what breaks it from now on is a reset, not a refusal."""
-        self.touched = False
+        self.asked = False
+        """connected was looked up."""
         self.rearm = 0
         """Directions that the kernel must report again though the mask stays as it is."""
         self.armed = [0, 0, 0]

@@ -1,3 +1,5 @@
+cimport cython
+
 from knote.knote cimport Knote
 from knote.source cimport Source
 
@@ -9,8 +11,13 @@ cdef class Table:
     cdef readonly Py_ssize_t watched
     cpdef Source source(self, long long fd)
     cpdef Source add_source(self, int fd, unsigned long long identity)
+    cpdef list sources(self)
+    @cython.locals(source=Source, kn=Knote)
+    cpdef list all(self)
     cpdef drop_source(self, Source source)
+    @cython.locals(source=Source, fd=cython.ulonglong)
     cpdef Source by_token(self, unsigned long long token)
+    @cython.locals(knotes=dict)
     cpdef Knote find(self, int number, unsigned long long ident)
     cpdef add(self, Knote kn)
     cpdef remove(self, Knote kn)

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from knote.source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from knote.knote import Knote
 
 
@@ -77,13 +75,13 @@ class Table:
         if knotes is not None:
             knotes.pop(kn.ident, None)
 
-    def sources(self) -> Iterator[Source]:
+    def sources(self) -> list[Source]:
         """Every source, by descriptor number."""
-        return (source for source in self._sources if source is not None)
+        return [source for source in self._sources if source is not None]
 
     def all(self) -> list[Knote]:
         """Every knote: those of descriptors by number, then the others by filter."""
-        found = []
+        found: list[Knote] = []
         for source in self.sources():
             kn = source.knotes
             while kn is not None:

@@ -18,8 +18,8 @@ cdef extern from "kn_fd.h" nogil:
     int SO_RCVLOWAT
     int EINVAL
 
-NO_FILE = -(1 << 63)
-cdef long long _NO_FILE = -9223372036854775807 - 1
+cdef long long _NO_FILE = -0x7fffffffffffffff - 1
+NO_FILE = _NO_FILE
 
 
 cpdef unsigned long long describe(int fd) noexcept:

@@ -3,22 +3,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from knote._kernel.batch import Batch
-
-# Masks are poll(2)'s bits, which are epoll's as well; EDGE and ONCE are epoll's.
-IN: Final = 0x0001
-PRI: Final = 0x0002
-OUT: Final = 0x0004
-ERR: Final = 0x0008
-HUP: Final = 0x0010
-NVAL: Final = 0x0020
-RDHUP: Final = 0x2000
-ONCE: Final = 1 << 30
-EDGE: Final = 1 << 31
-
 
 class Traits(NamedTuple):
     """What a mechanism can do; the queue asks these, never a name."""
@@ -50,10 +38,12 @@ class Engine:
     """
 
     __slots__ = ("number",)
-    name: str = ""
-    traits: Traits
-    number: int
-    """The descriptor that polls readable while there is something to report; -1 once closed."""
+    name = ""
+    traits = Traits(False, False, False, False, False, False, 0, 0, False)
+
+    def __init__(self) -> None:
+        self.number = -1
+        """The descriptor that polls readable while there is something to report; -1 once closed."""
 
     def watch(self, fd: int, old: int, new: int, token: int) -> int:
         """Make the kernel's interest in fd new, which was old; 0 is none.  With old == new the state of fd is

@@ -56,6 +56,7 @@ class EpollEngine(Engine):
     )
 
     def __init__(self) -> None:
+        super().__init__()
         self._ep = Epoll()
         self.number = self._ep.fd
         if self.number < 0:

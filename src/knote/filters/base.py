@@ -8,15 +8,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from knote.knote import Knote
 
-# The masks that filters ask for and are given as a hint: poll(2)'s bits.
-IN: Final = 0x0001
-PRI: Final = 0x0002
-OUT: Final = 0x0004
-ERR: Final = 0x0008
-HUP: Final = 0x0010
-NVAL: Final = 0x0020
-RDHUP: Final = 0x2000
-
 # event()'s answers.
 NOT_ACTIVE: Final = 0
 IS_ACTIVE: Final = 1

@@ -17,8 +17,9 @@ from knote._kernel.fd import (
     unix_accept_queue,
 )
 from knote.constants import EV_EOF, EVFILT_READ, NOTE_FILE_POLL, NOTE_LOWAT, NOTE_NODATA
-from knote.filters.base import ERR, HUP, IN, NVAL, RDHUP, Filter
+from knote.filters.base import Filter
 from knote.knote import SOFT
+from knote.masks import ERR, HUP, IN, NVAL, RDHUP
 from knote.source import (
     KIND_DIRECTORY,
     KIND_FIFO,
@@ -61,7 +62,9 @@ class Read(Filter):
         assert source is not None
         if source.kind in (KIND_UNIX_STREAM, KIND_SEQPACKET):
             source.mark = max(receive_mark(source.fd), 1)
-        elif source.kind == KIND_TCP:
+            source.connected = True
+        elif source.kind == KIND_TCP and not source.asked:
+            source.asked = True
             source.connected = tcp_state(source.fd) == _ESTABLISHED
         return self._settle(kn)
 

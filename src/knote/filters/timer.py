@@ -7,12 +7,13 @@ import errno
 import time
 from typing import TYPE_CHECKING
 
-from knote.clock import NEVER, Clock
+from knote.clock import Clock
 from knote.constants import (
     EV_ADD,
     EV_CLEAR,
     EV_ONESHOT,
     EVFILT_TIMER,
+    NEVER,
     NOTE_ABSTIME,
     NOTE_MSECONDS,
     NOTE_NSECONDS,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from knote._kernel.fd import is_open, pipe_space, poll, send_space, tcp_state, unix_send_shut
 from knote.constants import EV_EOF, EV_ONESHOT, EVFILT_WRITE, NOTE_LOWAT, NOTE_NODATA
-from knote.filters.base import ERR, HUP, IN, NVAL, OUT, RDHUP, Filter
+from knote.filters.base import Filter
 from knote.knote import SOFT
+from knote.masks import ERR, HUP, IN, NVAL, OUT, RDHUP
 from knote.source import (
     KIND_DATAGRAM,
     KIND_FIFO,
@@ -48,7 +49,8 @@ class Write(Filter):
         assert source is not None
         if source.kind == KIND_PIPE and poll(source.fd, OUT) & ERR:
             return _EPIPE
-        if source.kind == KIND_TCP:
+        if source.kind == KIND_TCP and not source.asked:
+            source.asked = True
             source.connected = tcp_state(source.fd) == _ESTABLISHED
         if source.soft:
             kn.status |= SOFT
