@@ -2,7 +2,6 @@ cimport cython
 
 
 @cython.final
-@cython.freelist(64)
 cdef class kevent:
     cdef unsigned long long _ident
     cdef int _filter

@@ -3,6 +3,8 @@ cimport cython
 from knote.knote cimport Knote
 from knote.source cimport Source
 
+cdef unsigned long long _SLOT
+
 
 cdef class Table:
     cdef list _sources
@@ -15,7 +17,7 @@ cdef class Table:
     @cython.locals(source=Source, kn=Knote)
     cpdef list all(self)
     cpdef drop_source(self, Source source)
-    @cython.locals(source=Source, fd=cython.ulonglong)
+    @cython.locals(source=Source, fd=cython.Py_ssize_t)
     cpdef Source by_token(self, unsigned long long token)
     @cython.locals(knotes=dict)
     cpdef Knote find(self, int number, unsigned long long ident)

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from knote.knote import Knote
 
 
+_SLOT = 0xFFFF_FFFF
+
+
 class Table:
     """All registrations of one queue.
 
@@ -52,7 +55,7 @@ class Table:
 
     def by_token(self, token: int) -> Source | None:
         """The source that this token was made for; None if it is gone."""
-        fd = token & 0xFFFF_FFFF
+        fd = token & _SLOT
         if fd >= len(self._sources):
             return None
         source = self._sources[fd]

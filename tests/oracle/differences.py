@@ -12,16 +12,15 @@ from dataclasses import dataclass
 from typing import Final
 
 RULES: Final[Mapping[int, str]] = {
-    1: "EVFILT_USER: a trigger is never eaten, and control bits never leak into returned fflags",
-    2: "Stale readiness: knote may answer the truth about a condition that is gone",
-    3: "Overflow: a period too long to represent never fires, rather than at once",
-    4: "Signal numbers that do not exist and queues that watch each other are EINVAL; "
-    "/dev/null and its like are always ready, with data 0",
-    5: "What Linux cannot see: bursts of a standard signal, a pipe's partial read as an edge, "
-    "exact send-buffer space",
+    1: "EVFILT_USER",
+    2: "Stale readiness",
+    3: "Overflow",
+    4: "What is refused",
+    5: "What Linux cannot see",
     6: "What Python or Linux cannot express",
 }
-"""The decisions of the profile; every difference comes under one of them or is a defect."""
+"""The decisions of the profile, as docs/differences.md tells them; what comes under none of them is a
+defect."""
 
 
 @dataclass(frozen=True)

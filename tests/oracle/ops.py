@@ -218,12 +218,6 @@ def do_send_oob(w: World, s: Json) -> Answer:
 
 
 @op
-def do_recv_oob(w: World, s: Json) -> Answer:
-    with _socket(w.fd(s["fd"])) as sock:
-        return {"ret": len(sock.recv(s.get("n", 1), socket.MSG_OOB)), "errno": None}
-
-
-@op
 def do_sendto(w: World, s: Json) -> Answer:
     with _socket(w.fd(s["fd"])) as sock:
         return {"ret": sock.sendto(_payload(s), w.addresses[s["to"]]), "errno": None}
@@ -296,8 +290,6 @@ _path_op("fchmod", lambda w, s: os.fchmod(w.fd(s["fd"]), s["mode"]))
 _path_op("ftruncate", lambda w, s: os.ftruncate(w.fd(s["fd"]), s["len"]))
 _path_op("truncate", lambda w, s: os.truncate(w.path(s["path"]), s["len"]))
 _path_op("utimes", lambda w, s: os.utime(w.path(s["path"]), (1, 1)))
-_path_op("futimes", lambda w, s: os.utime(w.fd(s["fd"]), (1, 1)))
-_path_op("fsync", lambda w, s: os.fsync(w.fd(s["fd"])))
 
 
 @op

@@ -20,7 +20,7 @@ if (
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from tests.oracle import differences, document, player, verdict
-from tests.oracle.trace import Scenario, load_all, step_text
+from tests.oracle.trace import Scenario, load, load_all, step_text
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:
@@ -59,6 +59,11 @@ def _chosen(args: argparse.Namespace) -> list[Scenario]:
         raise SystemExit(f"no traces of {args.recording!r}")
     picked = set(everything) if args.all or not args.names else set()
     for pattern in args.names:
+        if pattern.endswith(".json"):
+            scenario = load(Path(pattern))
+            everything[scenario.name] = scenario
+            picked.add(scenario.name)
+            continue
         found = fnmatch.filter(everything, pattern)
         if not found:
             raise SystemExit(f"no trace is called {pattern!r}; --list prints their names")

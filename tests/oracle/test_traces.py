@@ -45,3 +45,10 @@ def test_rows_are_about_steps_that_exist_and_differ() -> None:
 def test_the_page_shows_the_table() -> None:
     page = document.PAGE.read_text()
     assert page == document.updated(page), "run: python -m tests.oracle --docs"
+
+
+@pytest.mark.needs("docs/")
+def test_the_page_tells_every_rule() -> None:
+    told = document.PAGE.read_text()
+    for number, title in differences.RULES.items():
+        assert f"\n{number}. **{title}.** " in told
