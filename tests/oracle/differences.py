@@ -19,8 +19,8 @@ RULES: Final[Mapping[int, str]] = {
     5: "What Linux cannot see",
     6: "What Python or Linux cannot express",
 }
-"""The decisions of the profile, as docs/differences.md tells them; what comes under none of them is a
-defect."""
+"""The decisions of the profile by title, as docs/differences.md tells them.  What comes under none
+of them is a defect."""
 
 
 @dataclass(frozen=True)

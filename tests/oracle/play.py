@@ -20,13 +20,13 @@ if (
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from tests.oracle import differences, document, player, verdict
-from tests.oracle.trace import Scenario, load, load_all, step_text
+from tests.oracle.trace import Scenario, load, load_all, parse, step_text
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests.oracle", description=__doc__.splitlines()[0])
     parser.add_argument(
-        "names", nargs="*", help="names or patterns, e.g. pipe_clear_basic 'timer_*'"
+        "names", nargs="*", help="names, patterns, files: pipe_clear_basic 'timer_*' mine.json"
     )
     parser.add_argument("--all", action="store_true", help="every scenario")
     parser.add_argument(
@@ -87,9 +87,10 @@ def _print_list(scenarios: list[Scenario], *, verbose: bool) -> None:
                 print(f"    {number:3}  {step_text(step)}  => {answer}")
 
 
-def _emit(scenario: Scenario, engine: str | None) -> int:
-    outcomes = player.play(scenario, player.Knote(engine))
-    sys.stdout.write(json.dumps(outcomes))
+def _emit(engine: str | None) -> int:
+    """The other half of player.play_apart(): a scenario on stdin, its outcomes on stdout."""
+    scenario = parse(json.load(sys.stdin))
+    sys.stdout.write(json.dumps(player.play(scenario, player.Knote(engine))))
     return 0
 
 
@@ -106,7 +107,7 @@ def _play(args: argparse.Namespace, scenarios: list[Scenario], engine: str | Non
                 print(f"{scenario.name} [{shown}] gated: {gate.why}")
             continue
         row = differences.find(scenario.name, shown) if args.recording == "freebsd" else None
-        outcomes = player.play_on_knote(scenario, engine, args.recording)
+        outcomes = player.play_on_knote(scenario, engine)
         result = verdict.judge(scenario, shown, outcomes, row)
         count[result.kind] += 1
         if args.quiet and not result.good:
@@ -122,17 +123,17 @@ def _play(args: argparse.Namespace, scenarios: list[Scenario], engine: str | Non
 def main(words: list[str] | None = None) -> int:
     """Exit status: 0 if every scenario matched or ended as its row describes."""
     args = _arguments(words)
+    if args.emit:
+        return _emit(args.engine[0] if args.engine else None)
     if args.docs:
         document.write()
         return 0
     if not (args.all or args.names or args.filter or args.list):
-        _arguments(["--help"])
+        _arguments(["--help"])  # ends here
     scenarios = _chosen(args)
     if args.list:
         _print_list(scenarios, verbose=args.verbose)
         return 0
-    if args.emit:
-        return _emit(scenarios[0], args.engine[0] if args.engine else None)
     engines: list[str | None] = list(args.engine or [None])
     if engines == ["every"]:
         from tests import gates

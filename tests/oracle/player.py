@@ -124,19 +124,19 @@ def play(scenario: Scenario, api: Api) -> list[Outcome]:
         return run(world, scenario)
 
 
-def play_apart(scenario: Scenario, engine: str | None, recording: str = "freebsd") -> list[Outcome]:
+def play_apart(scenario: Scenario, engine: str | None) -> list[Outcome]:
     """The same in a process of its own, whose signals, mask and children are its own."""
     import knote
 
     where = Path(knote.__file__).resolve().parent.parent
     paths = [str(where), *filter(None, [os.environ.get("PYTHONPATH")])]
-    command = [sys.executable, str(PLAY), "--emit", "--recording", recording, scenario.name]
+    command = [sys.executable, str(PLAY), "--emit"]
     if engine:
         command += ["--engine", engine]
     done = subprocess.run(
         command,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
-        stdin=subprocess.DEVNULL,
+        input=scenario.as_json().encode(),
         capture_output=True,
         timeout=scenario.patience_s * 2,
         check=False,
@@ -148,10 +148,8 @@ def play_apart(scenario: Scenario, engine: str | None, recording: str = "freebsd
     return [Outcome(*row) for row in json.loads(done.stdout)]
 
 
-def play_on_knote(
-    scenario: Scenario, engine: str | None, recording: str = "freebsd"
-) -> list[Outcome]:
+def play_on_knote(scenario: Scenario, engine: str | None) -> list[Outcome]:
     """On the importable knote, apart where the scenario's signals or children ask for it."""
     if scenario.isolated:
-        return play_apart(scenario, engine, recording)
+        return play_apart(scenario, engine)
     return play(scenario, Knote(engine))

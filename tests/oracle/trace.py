@@ -136,6 +136,15 @@ class Scenario:
     results: Sequence[Json]
     elapsed_ms: Sequence[float | None]
 
+    def as_json(self) -> str:
+        """The trace as parse() takes it."""
+        rows = [
+            {"step": step, "result": result, "elapsed_ms": elapsed}
+            for step, result, elapsed in zip(self.steps, self.results, self.elapsed_ms, strict=True)
+        ]
+        told = {"name": self.name, "about": self.about, "kernel": self.kernel, "trace": rows}
+        return json.dumps(told)
+
     @cached_property
     def answers(self) -> list[str]:
         """What the recorded kernel answered, one line per step."""
