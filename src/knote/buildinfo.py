@@ -125,5 +125,5 @@ def _record(package: Path) -> dict[str, str | None]:
     try:
         record.update(json.loads((package / RECORD).read_text()))
     except FileNotFoundError:
-        record["reason"] = "run from a source tree that was never built"
+        record["reason"] = "run from a source tree, which is never compiled in place"
     return record
