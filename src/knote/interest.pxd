@@ -31,4 +31,4 @@ cdef class Interest:
     cpdef close(self)
     cpdef bint armed(self, Source source)
     @cython.locals(engine=Engine, lane=cython.int)
-    cpdef int lane_of(self, unsigned long long token)
+    cpdef int lane_of(self, int number)

@@ -44,11 +44,11 @@ class Interest:
         """Watch a descriptor of the queue's own; its token is its number."""
         return self.main.watch(fd, 0, IN, fd)
 
-    def lane_of(self, token: int) -> int:
-        """1 or 2 if this is the token of a lane's engine, else 0."""
+    def lane_of(self, number: int) -> int:
+        """1 or 2 if this is the descriptor of a lane's engine, else 0."""
         for lane in (1, 2):
             engine = self.lanes[lane]
-            if engine is not None and engine.number == token:
+            if engine is not None and engine.number == number:
                 return lane
         return 0
 

@@ -21,6 +21,7 @@ cdef unsigned int EDGE, ERR, HUP, STICKY
 cdef int EVFILT_TIMER, EVFILT_USER, EVFILT_WRITE, CLOCK_MONOTONIC
 cdef int _EBADF, _EINTR, _EINVAL, _ENOENT, _EPERM
 cdef unsigned long long _INT_MAX
+cdef int _FRESH
 
 
 cdef class Queue:
@@ -77,7 +78,7 @@ cdef class Queue:
 
     @cython.locals(batch_room=cython.int, n=cython.int, ready=cython.Py_ssize_t, epoch=cython.uint,
                    events=list)
-    cdef list _collect(self, Harvest harvest, int maxevents, long long deadline)
+    cdef list _collect(self, Harvest harvest, int maxevents, long long deadline, bint alone)
     cdef _back(self, unsigned int epoch)
     @cython.locals(kn=Knote, again=Knote, carry=cython.Py_ssize_t, i=cython.int, token=cython.ulonglong, mask=cython.uint,
                    source=Source)
@@ -86,8 +87,8 @@ cdef class Queue:
     cdef _hit(self, Harvest harvest, int lane, Source source, unsigned int mask)
     @cython.locals(engine=Engine, lane=cython.int, i=cython.int, n=cython.int, source=Source, inner=Harvest,
                    filt=Filter)
-    cdef _internal(self, Harvest harvest, unsigned long long token)
-    @cython.locals(kn=Knote, count=cython.Py_ssize_t)
+    cdef _internal(self, Harvest harvest, int token)
+    @cython.locals(kn=Knote, source=Source, count=cython.Py_ssize_t)
     cdef _flush(self, Harvest harvest, ReadyList ready)
     @cython.locals(event=kevent, source=Source, verdict=cython.int)
     cdef _offer(self, Harvest harvest, Knote kn, unsigned int hint)

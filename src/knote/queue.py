@@ -59,6 +59,7 @@ _EINVAL = errno.EINVAL
 _ENOENT = errno.ENOENT
 _EPERM = errno.EPERM
 _INT_MAX = 0x7FFFFFFF
+_FRESH = 1 << 16
 
 
 class Queue:
@@ -138,7 +139,7 @@ class Queue:
                     return harvest.events
             if maxevents == 0:
                 return []
-            return self._collect(harvest, maxevents, deadline)
+            return self._collect(harvest, maxevents, deadline, not changes)
         finally:
             self._give_back(harvest)
 
@@ -206,9 +207,10 @@ class Queue:
                 harvest.culprit = change
                 return
             rc = self._change(change, harvest)
-            # -1: applied, and the knote is new.
-            fresh = rc < 0
+            # -1: applied, and the knote is new; _FRESH: refused, while a new one was being made.
+            fresh = rc < 0 or rc & _FRESH
             if rc > 0:
+                rc &= ~_FRESH
                 if harvest.filled == maxevents:
                     harvest.error = rc
                     harvest.culprit = change
@@ -232,7 +234,7 @@ class Queue:
         harvest.filled += 1
 
     def _change(self, change: kevent, harvest: Harvest) -> int:
-        """Apply one change: 0, -1 when it made a new knote, or an errno."""
+        """Apply one change: 0, -1 when it made a new knote, or an errno, with _FRESH if it was making one."""
         number = change._filter
         flags = change._flags
         if number == 0:
@@ -280,7 +282,7 @@ class Queue:
                 self._table.add(kn)
                 return -1
             harvest.graveyard.append(kn)
-            return rc
+            return rc | _FRESH
         fd = change._ident
         # Where the engine's answer will tell that an armed number has become another file, nobody else is asked.
         if source is not None and (
@@ -321,7 +323,7 @@ class Queue:
             self._table.drop_source(source)
         else:
             self._interest.sync(source)
-        return rc
+        return rc | _FRESH
 
     def _soften(self, source: Source) -> None:
         # No engine watches such a file: it is always ready, as poll(2) says, or asked when its turn comes (S-395).
@@ -419,7 +421,7 @@ class Queue:
 
     # ---- events --------------------------------------------------------------------------------------------
 
-    def _collect(self, harvest: Harvest, maxevents: int, deadline: int) -> list[kevent]:
+    def _collect(self, harvest: Harvest, maxevents: int, deadline: int, alone: bool) -> list[kevent]:
         events = harvest.events
         first = True
         while True:
@@ -430,6 +432,8 @@ class Queue:
                 raise errors.os_error(_EBADF)
             if first:
                 first = False
+                if alone:
+                    self._turn += 1
                 while self._resting.count:
                     self._ready.append(self._resting.pop())
             ready = self._ready.count
@@ -571,6 +575,11 @@ class Queue:
             if kn is None:
                 break
             self._offer(harvest, kn, kn.hint)
+            source = kn.source
+            if source is not None and kn.status & SEEN and not kn.status & DEAD:
+                # From now on it is one of those that were true before, and this is its place among them.
+                source.remove(kn)
+                source.add(kn)
 
     def _offer(self, harvest: Harvest, kn: Knote, hint: int) -> None:
         """Return kn if it is true and there is room."""

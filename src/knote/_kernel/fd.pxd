@@ -2,6 +2,7 @@ cpdef unsigned long long describe(int fd) noexcept
 cpdef bint same(int fd, unsigned long long identity) noexcept
 cpdef int is_open(int fd) noexcept
 cpdef int readable(int fd) noexcept
+cpdef int peekable(int fd) noexcept
 cpdef int pipe_space(int fd) noexcept
 cpdef int send_space(int fd) noexcept
 cpdef int unsent(int fd) noexcept

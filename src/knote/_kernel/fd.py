@@ -25,6 +25,7 @@ _fstatfs = function("fstatfs", ctypes.c_int, ctypes.c_void_p)
 _getsockopt = function(
     "getsockopt", ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p
 )
+_recv = function("recv", ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 _send = function("send", ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
 
 NO_FILE = -(1 << 63)
@@ -110,6 +111,11 @@ def is_open(fd: int) -> int:
 def readable(fd: int) -> int:
     """FIONREAD, or -errno."""
     return _ioctl_int(fd, termios.FIONREAD)
+
+
+def peekable(fd: int) -> int:
+    """Bytes that a recv(2) on a TCP socket would give, copying and consuming none; 0 if it would not."""
+    return max(_recv(fd, None, 1 << 30, socket.MSG_PEEK | socket.MSG_TRUNC | socket.MSG_DONTWAIT), 0)
 
 
 def unsent(fd: int) -> int:

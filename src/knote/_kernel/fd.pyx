@@ -5,6 +5,7 @@ cdef extern from "kn_fd.h" nogil:
     int kn_same(int fd, unsigned long long identity)
     int kn_is_open(int fd)
     int kn_readable(int fd)
+    int kn_peekable(int fd)
     int kn_pipe_space(int fd)
     int kn_send_space(int fd)
     int kn_unsent(int fd)
@@ -33,6 +34,9 @@ cpdef int is_open(int fd) noexcept:
 
 cpdef int readable(int fd) noexcept:
     return kn_readable(fd)
+
+cpdef int peekable(int fd) noexcept:
+    return kn_peekable(fd)
 
 cpdef int pipe_space(int fd) noexcept:
     return kn_pipe_space(fd)

@@ -125,6 +125,13 @@ static inline int kn_readable(int fd)
     return ioctl(fd, FIONREAD, &n) < 0 ? -errno : n;
 }
 
+/* Bytes that a recv(2) on a TCP socket would give.  MSG_TRUNC copies nothing, MSG_PEEK consumes nothing. */
+static inline int kn_peekable(int fd)
+{
+    ssize_t n = recv(fd, NULL, 1 << 30, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+    return n < 0 ? 0 : (int)n;
+}
+
 /* Bytes that were written and not yet taken: TCP exact, UNIX by true size (spec S-410). */
 static inline int kn_unsent(int fd)
 {

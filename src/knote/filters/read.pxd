@@ -1,5 +1,7 @@
+cimport cython
+
 from knote._kernel.fd cimport (
-    file_rest, poll, readable, receive_mark, tcp_accept_queue, tcp_state, unix_accept_queue,
+    file_rest, peekable, poll, readable, receive_mark, tcp_accept_queue, tcp_state, unix_accept_queue,
 )
 from knote.filters.base cimport Filter
 from knote.knote cimport Knote
@@ -7,13 +9,15 @@ from knote.source cimport Source
 
 cdef unsigned int IN, ERR, HUP, NVAL, RDHUP, SOFT, EV_EOF, NOTE_LOWAT, NOTE_NODATA, NOTE_FILE_POLL
 cdef int KIND_TCP, KIND_UNIX_STREAM, KIND_SEQPACKET, KIND_PIPE, KIND_FIFO, KIND_FILE, KIND_DIRECTORY
-cdef int KIND_TTY, _EBADF, _EINVAL, _ECONNREFUSED, _ECONNRESET, _CLOSE_WAIT, _ESTABLISHED, _ECONNABORTED
+cdef int KIND_TTY, _EBADF, _EINVAL, _ECONNREFUSED, _ECONNRESET, _CLOSE_WAIT, _ESTABLISHED, _LISTEN, _ECONNABORTED
 cdef long long NO_FILE
 
 
 cdef class Read(Filter):
+    @cython.locals(source=Source, state=cython.int)
     cpdef int attach(self, Knote kn) except -1
     cpdef int touch(self, Knote kn, unsigned int flags, unsigned int fflags, long long data) except -1
+    @cython.locals(source=Source, n=cython.int)
     cpdef int event(self, Knote kn, unsigned int hint) except -2
     cdef int _listening(self, Knote kn, Source source, unsigned int hint) noexcept
     cdef int _ended(self, Knote kn, Source source, unsigned int hint) noexcept

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from knote._kernel.fd import (
     NO_FILE,
     file_rest,
+    peekable,
     poll,
     readable,
     receive_mark,
@@ -41,6 +42,7 @@ _ECONNREFUSED = errno.ECONNREFUSED
 _ECONNRESET = errno.ECONNRESET
 _ECONNABORTED = errno.ECONNABORTED
 _ESTABLISHED = 1
+_LISTEN = 10
 
 
 class Read(Filter):
@@ -65,7 +67,9 @@ class Read(Filter):
             source.connected = True
         elif source.kind == KIND_TCP and not source.asked:
             source.asked = True
-            source.connected = tcp_state(source.fd) == _ESTABLISHED
+            state = tcp_state(source.fd)
+            source.connected = state == _ESTABLISHED
+            source.listening = state == _LISTEN
         return self._settle(kn)
 
     def touch(self, kn: Knote, flags: int, fflags: int, data: int) -> int:
@@ -115,6 +119,10 @@ class Read(Filter):
         kn.data = n
         if KIND_TCP <= source.kind <= KIND_UNIX_STREAM or source.kind == KIND_PIPE or source.kind == KIND_FIFO:
             source.connected = True
+            if n == 0 and source.kind == KIND_TCP and hint & IN:
+                # At the urgent mark FIONREAD counts up to it, which is nothing, though what is behind it can
+                # be read (trace tcp_oob).
+                kn.data = n = peekable(source.fd)
             return 1 if n >= self._mark(kn, source) else 0
         # A datagram of no bytes is there all the same (S-114).
         return 1 if hint & IN else 0
