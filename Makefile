@@ -17,7 +17,8 @@ PYTEST := -m pytest
 SOURCES := src tests setup.py .ci $(wildcard bench)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint test-compiled test-interpreted test-checked matrix dist test-dist bench clean
+.PHONY: help run test lint checkers ruff mypy imports cython headers
+.PHONY: test-compiled test-interpreted test-checked matrix dist test-dist bench clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z].*: .*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -28,12 +29,24 @@ run:  ## install into a fresh environment and start the server on 127.0.0.1
 
 test: lint test-compiled test-interpreted  ## every check, then all tests on both builds
 
-lint:  ## ruff, mypy, import-linter, cython-lint, and gcc on the C headers
+lint: ruff mypy imports cython headers  ## every checker; each is a target of its own, and -k runs all
+
+checkers:
 	@$(ENVS) lint
+
+ruff: checkers
 	$(LINT)/ruff check $(SOURCES)
+
+mypy: checkers
 	$(LINT)/mypy
+
+imports: checkers
 	PYTHONPATH=src $(LINT)/lint-imports --no-cache
+
+cython: checkers
 	PATH="$(LINT):$$PATH" find src -name '*.py[xd]' -exec $(LINT)/cython-lint {} +
+
+headers:
 	@for header in $$(find src -name '*.h'); do \
 	  echo "gcc -fsyntax-only $$header"; \
 	  $${CC:-gcc} -std=gnu11 -Wall -Wextra -Werror -fsyntax-only -x c $$header || exit 1; \
