@@ -21,3 +21,7 @@ cdef class kqueue:
     cdef Queue _open(self)
     @cython.locals(count=cython.longlong, ns=cython.longlong)
     cdef list _control(self, object changelist, object maxevents, object timeout)
+
+
+@cython.locals(handle=kqueue)
+cdef kqueue _handle(Queue queue, int number)

@@ -59,6 +59,14 @@ def _changes(changelist: Iterable[kevent]) -> list[kevent]:
     return changes
 
 
+def _handle(queue: Queue | None, number: int) -> kqueue:
+    handle = kqueue.__new__(kqueue)
+    handle._queue = queue
+    handle._number = number
+    handle._closed = False
+    return handle
+
+
 class kqueue:
     """A kernel event queue: kqueue(2), with select.kqueue's methods, also usable in a with statement.
 
@@ -83,11 +91,7 @@ class kqueue:
         close() closes it.  A number that is no kqueue of this process is found out at the first control(),
         which raises OSError(EBADF)."""
         number = operator.index(fd)
-        self = kqueue.__new__(kqueue)
-        self._queue = process.find(number)
-        self._number = number
-        self._closed = False
-        return self
+        return _handle(process.find(number), number)
 
     def _open(self) -> Queue:
         if self._is_closed():
