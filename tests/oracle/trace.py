@@ -23,6 +23,8 @@ from tests.oracle import names
 HERE: Final = Path(__file__).resolve().parent / "traces"
 NESTED: Final = "nested queues"
 """What a trace needs that watches one queue with another: no filter, but built like one."""
+FILE_EDGES: Final = "edges of files"
+"""What a trace needs that watches a file with EV_CLEAR: each write to it is news (S-129, S-132)."""
 SIGNAL_OPS: Final = frozenset(
     {"kill", "kill_self", "sigblock", "sigunblock", "sigignore", "sigdefault"}
 )
@@ -162,12 +164,16 @@ class Scenario:
         """The filters that the trace uses, by name; filters that do not exist are no need."""
         found: set[str] = set()
         queues = {step["fd"] for step in self.steps if step["op"] == "kqueue"}
+        files = {step["fd"] for step in self.steps if "O_CREAT" in step.get("flags", ())}
         for step in self.steps:
             for change in step.get("changes") or ():
                 if change["filter"] in names.FILTERS:
                     found.add(change["filter"])
                     if change["filter"] in names.FD_FILTERS and change["ident"] in queues:
                         found.add(NESTED)
+                    if change["filter"] in ("EVFILT_READ", "EVFILT_WRITE"):
+                        if change["ident"] in files and "EV_CLEAR" in change["flags"]:
+                            found.add(FILE_EDGES)
         return frozenset(found)
 
     @cached_property

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import Final
 
 from tests.oracle import names
-from tests.oracle.trace import NESTED
+from tests.oracle.trace import FILE_EDGES, NESTED
 
 EV_ADD: Final = 0x0001
+EV_CLEAR: Final = 0x0020
 EV_RECEIPT: Final = 0x0040
 NOTE_EXIT: Final = 0x80000000
 NOTE_TRIGGER: Final = 0x01000000
@@ -119,11 +121,28 @@ def _nests() -> bool:
         return [event.data for event in got] == [1]
 
 
+def _sees_writes() -> bool:
+    """A write to a file is an edge (S-132)."""
+    import knote
+
+    write = names.FILTERS["EVFILT_WRITE"]
+    with ExitStack() as stack:
+        queue = knote.kqueue()
+        stack.callback(queue.close)
+        file = stack.enter_context(tempfile.TemporaryFile(buffering=0))
+        change = knote.kevent(file.fileno(), write, EV_ADD | EV_CLEAR)
+        first = queue.control([change], 1, 0)
+        file.write(b"x")
+        return len(first) == len(queue.control(None, 1, 0)) == 1
+
+
 @cache
 def has_filter(name: str) -> bool:
     """knote accepts what the filter is made for: EVFILT_VNODE a file, EVFILT_PROC a process."""
     if name == NESTED:
         return _nests()
+    if name == FILE_EDGES:
+        return _sees_writes()
     if name not in _PROBES:
         return False
     with _registered(name) as refused:
