@@ -71,9 +71,9 @@ dist:  ## sdist and wheels into dist/
 test-dist:  ## build dist/, install from it where no checkout is, run the tests there
 	@timeout --kill-after=30 $(LIMIT) $(ENVS) test-dist -- $(TESTS)
 
-bench:  ## measure, on the compiled build
-	@$(ENVS) build compiled
-	.venv/compiled-$(VERSION)/bin/python -m bench $(ARGS)
+bench:  ## measure, on a compiled build
+	@$(ENVS) build bench
+	.venv/bench-$(VERSION)/bin/python -m bench $(ARGS)
 
 clean:  ## remove everything that a build or a test run made
 	rm -rf .venv build dist src/*.egg-info .hypothesis .mypy_cache .ruff_cache .import_linter_cache

@@ -31,10 +31,13 @@ DIST = ROOT / "dist"
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}" + getattr(sys, "abiflags", "")
 BUILDS = {
     "auto": {"KNOTE_BUILD": "auto"},
+    "bench": {"KNOTE_BUILD": "compiled"},
     "checked": {"KNOTE_BUILD": "compiled", "KNOTE_CHECKED": "1"},
     "compiled": {"KNOTE_BUILD": "compiled"},
     "interpreted": {"KNOTE_BUILD": "interpreted"},
 }
+NEEDS = {"auto": None, "bench": "bench"}
+"""Which extra an environment holds, where it is not `test`."""
 # Of a build's log: what Cython and gcc say of our sources, and setup.py's own sentences.
 WORTH_SEEING = re.compile(r"^\s*(\*\*\*|warning: \S+\.(py|pyx|pxd):|\S+\.[ch]:\d+:.*warning:)")
 FAILURE = re.compile(r"Error compiling Cython file|\.[ch]:\d+:.*error:|KNOTE_BUILD=")
@@ -77,7 +80,7 @@ def only_one():
 
 def build(mode):
     """Make .venv/MODE-3.x current."""
-    home = venv(mode, [] if mode == "auto" else extras("test"))
+    home = venv(mode, extras(NEEDS.get(mode, "test")))
     tree, built = home / "tree", home / "built"
     names = copy_sources(tree)
     state = fingerprint(tree, names)
@@ -85,8 +88,8 @@ def build(mode):
         return
     built.unlink(missing_ok=True)
     start = time.monotonic()
-    # "auto" is what a user's pip does, build isolation and all; the others may reuse the tools.
-    isolation = [] if mode == "auto" else ["--no-build-isolation"]
+    # What needs no test tools is built as a user's pip does it; the others reuse their build tools.
+    isolation = [] if mode in NEEDS else ["--no-build-isolation"]
     flags = ["-v", "--no-deps", "--force-reinstall", *isolation]
     log = pip(home, "install", *flags, tree, **BUILDS[mode])
     for line in log.splitlines():
@@ -149,7 +152,7 @@ def venv(name, requirements):
 
 def extras(name):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return project["optional-dependencies"][name]
+    return project["optional-dependencies"][name] if name else []
 
 
 IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.so", "*.py[co]")
