@@ -1,0 +1,12 @@
+"""One question per file; CASES is the list of them all."""
+
+from bench.cases import changes, idle, wait_data, wait_nodata, wake
+from bench.model import Case
+
+CASES: tuple[Case, ...] = (
+    wait_nodata.CASE,
+    wait_data.CASE,
+    changes.CASE,
+    idle.CASE,
+    wake.CASE,
+)

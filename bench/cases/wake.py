@@ -1,0 +1,100 @@
+"""What does it cost to wake another thread that waits?
+
+Two threads take turns: each wakes the other and waits to be woken.  By hand, that is an eventfd in
+the other's select.epoll, which has to be read empty again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+from collections.abc import Callable, Iterator
+from itertools import repeat
+from threading import Thread
+from time import perf_counter_ns
+
+from bench.descriptors import counters, epoll_of
+from bench.model import Case, Loop, Ratio, Row, Settings
+from knote import EV_ADD, EV_CLEAR, EVFILT_USER, NOTE_TRIGGER, kevent, kqueue
+
+TARGET = 1.3
+
+
+def ping_pong(ping: Callable[[int], None], pong: Callable[[int], None]) -> Callable[[int], int]:
+    """run(turns): ping(turns) here while pong(turns) answers from another thread."""
+
+    def run(turns: int) -> int:
+        # One turn untimed: the other thread is up after it.
+        other = Thread(target=pong, args=(turns + 1,))
+        other.start()
+        ping(1)
+        start = perf_counter_ns()
+        ping(turns)
+        taken = perf_counter_ns() - start
+        other.join()
+        return taken
+
+    return run
+
+
+def with_user(ours: kqueue, theirs: kqueue) -> Callable[[int], int]:
+    """Triggering EVFILT_USER."""
+    trigger = [kevent(1, EVFILT_USER, 0, NOTE_TRIGGER)]
+    for queue in (ours, theirs):
+        queue.control([kevent(1, EVFILT_USER, EV_ADD | EV_CLEAR)], 0)
+
+    def ping(turns: int) -> None:
+        for _ in repeat(None, turns):
+            theirs.control(trigger, 0)
+            ours.control(None, 1, None)
+
+    def pong(turns: int) -> None:
+        for _ in repeat(None, turns):
+            theirs.control(None, 1, None)
+            ours.control(trigger, 0)
+
+    return ping_pong(ping, pong)
+
+
+def with_eventfd(fds: list[int], ours: select.epoll, theirs: select.epoll) -> Callable[[int], int]:
+    """Writing to an eventfd, by hand."""
+    mine, others = fds
+
+    def ping(turns: int) -> None:
+        for _ in repeat(None, turns):
+            os.eventfd_write(others, 1)
+            ours.poll(None, 1)
+            os.eventfd_read(mine)
+
+    def pong(turns: int) -> None:
+        for _ in repeat(None, turns):
+            theirs.poll(None, 1)
+            os.eventfd_read(others)
+            os.eventfd_write(mine, 1)
+
+    return ping_pong(ping, pong)
+
+
+@contextlib.contextmanager
+def rows(settings: Settings) -> Iterator[list[Row]]:
+    """Two threads on one core."""
+    with (
+        kqueue() as ours,
+        kqueue() as theirs,
+        counters(2) as fds,
+        epoll_of(fds[:1]) as mine,
+        epoll_of(fds[1:]) as others,
+    ):
+        yield [
+            Ratio(
+                "waking a thread that waits",
+                Loop("USER", with_user(ours, theirs), 2),
+                Loop("eventfd, select.epoll", with_eventfd(fds, mine, others), 2),
+                TARGET,
+                "wake-up",
+            )
+        ]
+
+
+CASE = Case("wake", "What does it cost to wake another thread?", rows)

@@ -1,0 +1,89 @@
+"""Descriptors to watch: some ready, most idle."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+from collections.abc import Iterator, Sequence
+
+WORD = b"knote"
+"""What every ready descriptor holds."""
+
+
+def spread(ready: int, among: int) -> set[int]:
+    """Indices of the ready ones: evenly apart, as in the papers' benchmarks."""
+    return {k * among // ready for k in range(ready)}
+
+
+@contextlib.contextmanager
+def pipes(count: int, ready: int) -> Iterator[list[int]]:
+    """The read ends of count pipes, of which `ready` hold WORD."""
+    with contextlib.ExitStack() as stack:
+        full = spread(ready, count)
+        ends = []
+        for i in range(count):
+            reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+            stack.callback(os.close, reading)
+            stack.callback(os.close, writing)
+            if i in full:
+                os.write(writing, WORD)
+            ends.append(reading)
+        yield ends
+
+
+@contextlib.contextmanager
+def counters(count: int, ready: int = 0) -> Iterator[list[int]]:
+    """eventfds, of which `ready` are above zero: one descriptor each, where a pipe takes two."""
+    with contextlib.ExitStack() as stack:
+        full = spread(ready, count)
+        fds = []
+        for i in range(count):
+            fd = os.eventfd(int(i in full), os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            stack.callback(os.close, fd)
+            fds.append(fd)
+        yield fds
+
+
+@contextlib.contextmanager
+def socket_ends(count: int) -> Iterator[list[int]]:
+    """count ends of connected sockets, each other's peers; nothing to read, room to write."""
+    with contextlib.ExitStack() as stack:
+        fds = []
+        for _ in range((count + 1) // 2):
+            for end in socket.socketpair():
+                stack.enter_context(end)
+                end.setblocking(False)
+                fds.append(end.fileno())
+        yield fds[:count]
+
+
+@contextlib.contextmanager
+def tcp_sockets(count: int) -> Iterator[list[int]]:
+    """The accepted ends of count connections, each with WORD to read."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=count))
+        accepted = []
+        for _ in range(count):
+            client = stack.enter_context(socket.create_connection(listener.getsockname()))
+            server = stack.enter_context(listener.accept()[0])
+            server.setblocking(False)
+            client.sendall(WORD)
+            accepted.append(server.fileno())
+        # Loopback delivers before sendall() returns, except when softirqs are put off to a thread.
+        ready = select.poll()
+        for fd in accepted:
+            ready.register(fd, select.POLLIN)
+        while len(ready.poll(1000)) < count:
+            pass
+        yield accepted
+
+
+@contextlib.contextmanager
+def epoll_of(fds: Sequence[int], mask: int = select.EPOLLIN) -> Iterator[select.epoll]:
+    """A select.epoll with all of them, level-triggered."""
+    with select.epoll() as epoll:
+        for fd in fds:
+            epoll.register(fd, mask)
+        yield epoll

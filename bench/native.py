@@ -1,0 +1,100 @@
+"""The C side: c/*.c, compiled when first needed, outside of the tree, gone with the process."""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+
+from bench.model import Unavailable
+
+SOURCES = Path(__file__).parent / "c"
+
+
+@cache
+def _directory() -> Path:
+    made = tempfile.TemporaryDirectory(prefix="knote-bench-")
+    atexit.register(made.cleanup)
+    return Path(made.name)
+
+
+def _compile(source: str, *options: str) -> Path:
+    target = _directory() / source.removesuffix(".c")
+    # -O3: upper-casing has to be vectorised for the C server to be the limit that it stands for.
+    command = [os.environ.get("CC") or "cc", "-O3", "-std=gnu11", "-Wall", "-Wextra", *options]
+    try:
+        subprocess.run(
+            [*command, "-o", str(target), str(SOURCES / source)],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    except FileNotFoundError:
+        raise Unavailable(f"no C compiler ({command[0]}): apt install gcc") from None
+    except subprocess.CalledProcessError as error:
+        raise Unavailable(f"{source} does not compile: {error.stderr.strip()}") from None
+    return target
+
+
+@cache
+def program(source: str) -> Path:
+    """The path of the program made from bench/c/source."""
+    return _compile(source)
+
+
+@cache
+def _loops() -> ctypes.CDLL:
+    library = ctypes.CDLL(str(_compile("loops.c", "-shared", "-fPIC")))
+    number, long = ctypes.c_int, ctypes.c_int64
+    out = ctypes.POINTER(long)
+    for name in ("loop_wait", "loop_wait_fionread"):
+        getattr(library, name).argtypes = [number, number, long, out]
+        getattr(library, name).restype = long
+    library.loop_modify.argtypes = [
+        number, ctypes.POINTER(number), number, ctypes.c_uint32, ctypes.c_uint32, long,
+    ]  # fmt: skip
+    library.loop_modify.restype = long
+    return library
+
+
+def _checked(nanoseconds: int) -> int:
+    if nanoseconds < 0:
+        raise OSError(-nanoseconds, os.strerror(-nanoseconds))
+    return nanoseconds
+
+
+def _counting(name: str, epoll: int, room: int, per_turn: int) -> Callable[[int], int]:
+    loop = getattr(_loops(), name)
+
+    def run(turns: int) -> int:
+        counted = ctypes.c_int64()
+        taken = _checked(loop(epoll, room, turns, ctypes.byref(counted)))
+        # The loops must have done the same work, or the ratio means nothing.
+        assert counted.value == per_turn * turns, (name, counted.value, per_turn, turns)
+        return taken
+
+    return run
+
+
+def wait(epoll: int, room: int, events: int) -> Callable[[int], int]:
+    """run(turns) of epoll_wait(timeout 0); each must report so many events."""
+    return _counting("loop_wait", epoll, room, events)
+
+
+def wait_fionread(epoll: int, room: int, readable: int) -> Callable[[int], int]:
+    """run(turns) of epoll_wait and FIONREAD on each; a turn must find `readable` bytes in all."""
+    return _counting("loop_wait_fionread", epoll, room, readable)
+
+
+def modify(epoll: int, fds: Sequence[int], wide: int, narrow: int) -> Callable[[int], int]:
+    """run(turns); each turn is one EPOLL_CTL_MOD to wide and one to narrow, on every descriptor."""
+    numbers = (ctypes.c_int * len(fds))(*fds)
+    library = _loops()
+    return lambda turns: _checked(
+        library.loop_modify(epoll, numbers, len(fds), wide, narrow, turns)
+    )
