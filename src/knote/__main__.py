@@ -1,0 +1,7 @@
+"""python -m knote"""
+
+import sys
+
+from knote.cli import main
+
+sys.exit(main())

@@ -1,0 +1,109 @@
+"""The command: `knote VERB …`.  One file per verb, found by name and imported only when asked for."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+VERBS: Final = {
+    "serve": "a TCP server that answers in upper case, or whatever your function makes of the bytes",
+    "cat": "copy files, pipes, sockets and terminals to standard output",
+    "connect": "talk to a TCP server from a terminal, a pipe or a file",
+}
+
+_USAGE: Final = """\
+usage: knote VERB [OPTION...] [ARGUMENT...]
+
+Programs driven by kqueue(2), on Linux.
+
+{verbs}
+
+  knote VERB --help   what a verb takes, with an example
+  knote --version     the version, and whether it runs compiled
+
+Example, in two terminals:
+  $ knote serve --port 7000
+  $ echo hello | knote connect 127.0.0.1 7000
+  HELLO
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a verb; the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    closed = _plug()
+    try:
+        status = _verb(given, closed)
+        # Here and not at exit, where an error could no longer be told.
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except SystemExit as error:  # argparse, after --help or a wrong option
+        status = error.code if isinstance(error.code, int) else 1
+        try:
+            sys.stdout.flush()
+        except (AttributeError, OSError):
+            status = status or 1
+    except BrokenPipeError:
+        return _die(signal.SIGPIPE)
+    except KeyboardInterrupt:
+        return _die(signal.SIGINT)
+    return status
+
+
+def _verb(given: list[str], closed: frozenset[int]) -> int:
+    name = given[0] if given else ""
+    if name in VERBS:
+        return int(importlib.import_module(f"knote.cli.{name}").run(given[1:], closed))
+    if name in ("-h", "--help", "help"):
+        if given[1:2] and given[1] in VERBS:
+            return _verb([given[1], "--help"], closed)
+        print(_usage(), end="")
+        return 0
+    if name in ("-V", "--version"):
+        print(_version())
+        return 0
+    from knote.cli.say import say
+
+    if not name:
+        say(_usage().rstrip())
+    else:
+        say(f"knote: {name!r} is no verb; there are {', '.join(VERBS)}. 'knote --help' tells more.")
+    return 2
+
+
+def _usage() -> str:
+    return _USAGE.format(verbs="\n".join(f"  {name:<9} {text}" for name, text in VERBS.items()))
+
+
+def _version() -> str:
+    import platform
+
+    import knote
+
+    info = knote.build_info()
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"knote {knote.__version__} ({info['build']}, {python})"
+
+
+def _plug() -> frozenset[int]:
+    """Which of 0, 1 and 2 were closed; /dev/null is there now, so that no descriptor of ours takes the number and
+    receives what is meant for standard output."""
+    closed: set[int] = set()
+    while True:
+        fd = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        if fd > 2:
+            os.close(fd)
+            return frozenset(closed)
+        closed.add(fd)
+
+
+def _die(number: signal.Signals) -> int:
+    """End by the signal itself, as programs in C do: a shell sees 128 + number, and a script that runs us in a
+    loop stops at Ctrl-C, which an exit status of 130 would not tell it to."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    return 128 + number  # blocked, by whoever started us
