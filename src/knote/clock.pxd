@@ -6,6 +6,7 @@ from knote.knote cimport Knote
 cdef long long NEVER
 
 
+@cython.final
 cdef class Clock:
     cdef readonly int id
     cdef readonly int fd

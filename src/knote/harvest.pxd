@@ -1,6 +1,9 @@
+cimport cython
+
 from knote._kernel.batch cimport Batch
 
 
+@cython.final
 cdef class Harvest:
     cdef Batch batch
     cdef list events

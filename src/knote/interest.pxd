@@ -11,24 +11,25 @@ cdef unsigned int READING
 cdef int _EPERM, _EBADF, _ENOENT
 
 
+@cython.final
 cdef class Interest:
     cdef Engine main
     cdef object _engine_type
     cdef list lanes
-    cpdef int own(self, int fd)
+    cpdef int own(self, int fd) except -10000
     @cython.locals(engine=Engine)
-    cpdef int _engine(self, int lane)
+    cpdef int _engine(self, int lane) except -10000
     @cython.locals(level=cython.uint, edge=cython.uint, demoted=cython.uint, any_edge=cython.uint,
                    wanted=cython.uint, rc=cython.int, kn=Knote)
-    cpdef int sync(self, Source source)
+    cpdef int sync(self, Source source) except -10000
     cdef unsigned int _mode(self, unsigned int directions, unsigned int any_edge) noexcept
     @cython.locals(old=cython.uint, rc=cython.int, engine=Engine)
-    cdef int _arm(self, Source source, int lane, unsigned int mask) except? -1
+    cdef int _arm(self, Source source, int lane, unsigned int mask) except -10000
     @cython.locals(result=cython.int, rc=cython.int, lane=cython.int, engine=Engine)
-    cpdef int release(self, Source source)
+    cpdef int release(self, Source source) except -10000
     @cython.locals(engine=Engine, source=Source, lane=cython.int)
     cpdef list rebuild(self, Table table, list own)
     cpdef close(self)
-    cpdef bint armed(self, Source source)
+    cpdef bint armed(self, Source source) noexcept
     @cython.locals(engine=Engine, lane=cython.int)
-    cpdef int lane_of(self, int number)
+    cpdef int lane_of(self, int number) noexcept

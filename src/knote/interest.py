@@ -82,6 +82,14 @@ class Interest:
                     level |= kn.wants
             kn = kn.sibling
         any_edge = edge | demoted
+        if not any_edge and not source.armed[1] and not source.armed[2]:
+            # The usual case, on the path of every change: all level-triggered, in the queue's own engine.
+            if level == source.armed[0]:
+                return 0
+            rc = self.main.watch(source.fd, source.armed[0], level, source.token)
+            if rc == 0:
+                source.armed[0] = level
+            return rc
         wanted = level | any_edge
         if not any_edge or (wanted in (READING, OUT, PRI)) or (demoted and not edge and not level):
             rc = self._arm(source, 0, wanted | EDGE if any_edge else wanted)

@@ -1,7 +1,10 @@
+cimport cython
+
 from knote.filters.base cimport Filter
 from knote.source cimport Source
 
 
+@cython.final
 cdef class Knote:
     cdef unsigned long long ident
     cdef int filter

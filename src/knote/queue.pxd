@@ -21,9 +21,10 @@ cdef unsigned int EDGE, ERR, HUP, STICKY
 cdef int EVFILT_TIMER, EVFILT_USER, EVFILT_WRITE, CLOCK_MONOTONIC
 cdef int _EBADF, _EINTR, _EINVAL, _ENOENT, _EPERM
 cdef unsigned long long _INT_MAX
-cdef int _FRESH
+cdef int _FRESH, _SPARE
 
 
+@cython.final
 cdef class Queue:
     cdef object __weakref__
     cdef readonly bint closed
@@ -40,6 +41,7 @@ cdef class Queue:
     cdef list _clocks
     cdef list _pool
     cdef list _deferred
+    cdef list _spare
     cdef set _strays
     cdef Harvest _lane_harvest
     cdef int _wake
@@ -51,7 +53,7 @@ cdef class Queue:
     cdef unsigned long long _turn
     cdef bint _freed
 
-    cpdef bint is_closed(self)
+    cpdef bint is_closed(self) except -1
     cpdef list run(self, list changes, int maxevents, long long deadline)
     cdef Harvest _take(self)
     cdef _give_back(self, Harvest harvest)
@@ -71,6 +73,7 @@ cdef class Queue:
     @cython.locals(source=Source, rc=cython.int)
     cdef int _delete(self, Knote kn, Harvest harvest) except -1
     cdef _unlink(self, Knote kn)
+    cdef _bury(self, Knote kn, Harvest harvest)
     @cython.locals(kn=Knote)
     cdef _vanish(self, Source source, Harvest harvest)
     @cython.locals(kn=Knote)

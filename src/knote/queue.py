@@ -60,6 +60,8 @@ _ENOENT = errno.ENOENT
 _EPERM = errno.EPERM
 _INT_MAX = 0x7FFFFFFF
 _FRESH = 1 << 16
+# Deleted knotes kept for the next EV_ADD: 250 KB at most.
+_SPARE = 1024
 
 
 class Queue:
@@ -73,7 +75,7 @@ class Queue:
     __slots__ = (
         "__weakref__", "_again", "_clocks", "_deferred", "_drains", "_engine", "_epoch", "_evacuating", "_filters",
         "_forks", "_freed", "_interest", "_lane_harvest", "_late", "_lock", "_pool", "_raised", "_ready", "_resting",
-        "_strays", "_table", "_turn", "_waiters", "_wake", "closed",
+        "_spare", "_strays", "_table", "_turn", "_waiters", "_wake", "closed",
     )  # fmt: skip
 
     def __init__(self, engine_type: type[Engine]) -> None:
@@ -99,6 +101,7 @@ class Queue:
         self._drains: dict[int, Filter] = {}
         self._filters: list[Filter | None] = filters.make_all(self._ready, self._open_clock)
         self._pool: list[Harvest] = []
+        self._spare: list[Knote] = []
         self._deferred: list[list[kevent] | None] = []
         self._strays: set[int] = set()
         self._lane_harvest = Harvest()
@@ -269,7 +272,7 @@ class Queue:
         return self._create(change, filt, source, harvest)
 
     def _create(self, change: kevent, filt: Filter, source: Source | None, harvest: Harvest) -> int:
-        kn = Knote.__new__(Knote)
+        kn = self._spare.pop() if self._spare else Knote.__new__(Knote)
         kn.begin(
             change._ident, filt, change._flags & STICKY | filt.forced, change._fflags, change._data, change._udata
         )
@@ -314,8 +317,7 @@ class Queue:
                 rc = -rc
         if rc == 0:
             return -1
-        self._unlink(kn)
-        harvest.graveyard.append(kn)
+        self._bury(kn, harvest)
         if rc == _EBADF:
             self._vanish(source, harvest)
         elif source.knotes is None:
@@ -380,8 +382,7 @@ class Queue:
 
     def _delete(self, kn: Knote, harvest: Harvest) -> int:
         source = kn.source
-        self._unlink(kn)
-        harvest.graveyard.append(kn)
+        self._bury(kn, harvest)
         if source is None:
             return 0
         if not self._interest.armed(source) or source.armed[1] or source.armed[2]:
@@ -411,12 +412,20 @@ class Queue:
         else:
             kn.source.remove(kn)
 
+    def _bury(self, kn: Knote, harvest: Harvest) -> None:
+        """Take kn out of everything.  Its udata goes after the lock; kn itself waits to be used again, which saves
+        a third of what a new one costs, if nothing else can hold it (a clock's heap can hold a timer)."""
+        self._unlink(kn)
+        harvest.graveyard.append(kn.udata)
+        kn.udata = None
+        if kn.filt.is_fd and len(self._spare) < _SPARE:
+            self._spare.append(kn)
+
     def _vanish(self, source: Source, harvest: Harvest) -> None:
         """The descriptor was closed: its knotes go without a word (S-084)."""
         while source.knotes is not None:
             kn = source.knotes
-            self._unlink(kn)
-            harvest.graveyard.append(kn)
+            self._bury(kn, harvest)
         self._table.drop_source(source)
 
     # ---- events --------------------------------------------------------------------------------------------
@@ -614,8 +623,7 @@ class Queue:
         kn.hits += 1
         kn.status |= SEEN
         if kn.flags & EV_ONESHOT:
-            self._unlink(kn)
-            harvest.graveyard.append(kn)
+            self._bury(kn, harvest)
             if source is not None:
                 self._interest.sync(source)
                 if source.knotes is None:

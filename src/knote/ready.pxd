@@ -1,6 +1,9 @@
+cimport cython
+
 from knote.knote cimport Knote
 
 
+@cython.final
 cdef class ReadyList:
     cdef readonly int id
     cdef readonly Py_ssize_t count

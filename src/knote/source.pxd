@@ -1,6 +1,9 @@
+cimport cython
+
 from knote.knote cimport Knote
 
 
+@cython.final
 cdef class Source:
     cdef int fd
     cdef unsigned int generation

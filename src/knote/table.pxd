@@ -6,6 +6,7 @@ from knote.source cimport Source
 cdef unsigned long long _SLOT
 
 
+@cython.final
 cdef class Table:
     cdef list _sources
     cdef dict _others

@@ -1,3 +1,5 @@
+cimport cython
+
 cdef extern from "kn_batch.h" nogil:
     ctypedef struct kn_hit:
         pass
@@ -5,6 +7,7 @@ cdef extern from "kn_batch.h" nogil:
     unsigned int kn_hit_mask(const kn_hit *hits, int i)
 
 
+@cython.final
 cdef class Batch:
     cdef kn_hit *hits
     cdef readonly int capacity

@@ -9,7 +9,6 @@ from knote._kernel.batch cimport Batch, kn_hit
 
 cdef extern from "kn_epoll.h" nogil:
     int kn_epoll_create()
-    int kn_epoll_ctl(int ep, int op, int fd, unsigned int mask, unsigned long long token)
     int kn_epoll_wait(int ep, kn_hit *hits, int capacity, long long timeout_ns)
 
 cdef extern from "unistd.h" nogil:
@@ -19,9 +18,6 @@ cdef extern from "unistd.h" nogil:
 cdef class Epoll:
     def __cinit__(self):
         self.fd = kn_epoll_create()
-
-    cpdef int ctl(self, int op, int fd, unsigned int mask, unsigned long long token) noexcept:
-        return kn_epoll_ctl(self.fd, op, fd, mask, token)
 
     cpdef int wait(self, Batch batch, int capacity, long long timeout_ns) noexcept:
         cdef int n

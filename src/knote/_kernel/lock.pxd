@@ -1,3 +1,5 @@
+cimport cython
+
 cdef extern from "kn_lock.h" nogil:
     struct kn_lock:
         pass
@@ -6,7 +8,8 @@ cdef extern from "kn_lock.h" nogil:
     void kn_lock_release(kn_lock *l)
 
 
+@cython.final
 cdef class Lock:
     cdef kn_lock _lock
-    cpdef bint acquire(self)
+    cpdef bint acquire(self) noexcept
     cpdef void release(self) noexcept

@@ -2,7 +2,7 @@
 
 
 cdef class Lock:
-    cpdef bint acquire(self):
+    cpdef bint acquire(self) noexcept:
         cdef int got = kn_lock_try(&self._lock)
         if got > 0:
             return True

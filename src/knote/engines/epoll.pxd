@@ -1,3 +1,5 @@
+cimport cython
+
 from knote._kernel.batch cimport Batch
 from knote._kernel.epoll cimport Epoll
 from knote._kernel.time cimport now_ns
