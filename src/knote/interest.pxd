@@ -16,6 +16,7 @@ cdef class Interest:
     cdef Engine main
     cdef object _engine_type
     cdef list lanes
+    cdef list staged
     cpdef int own(self, int fd) except -10000
     @cython.locals(engine=Engine)
     cpdef int _engine(self, int lane) except -10000
@@ -30,6 +31,11 @@ cdef class Interest:
     @cython.locals(engine=Engine, source=Source, lane=cython.int)
     cpdef list rebuild(self, Table table, list own)
     cpdef close(self)
+    cpdef bint is_plain(self, Source source) noexcept
+    cpdef bint can_stage(self, Source source, Knote kn) noexcept
+    cpdef stage(self, Source source, int place)
+    @cython.locals(source=Source, kn=Knote, level=cython.uint, done=cython.int, i=cython.int, told=list)
+    cpdef Source flush(self)
     cpdef bint armed(self, Source source) noexcept
     @cython.locals(engine=Engine, lane=cython.int)
     cpdef int lane_of(self, int number) noexcept

@@ -21,6 +21,7 @@ from knote.masks import EDGE, IN, OUT, PRI, RDHUP
 
 if TYPE_CHECKING:
     from knote.engines.base import Engine
+    from knote.knote import Knote
     from knote.source import Source
     from knote.table import Table
 
@@ -33,11 +34,13 @@ _ENOENT = errno.ENOENT
 class Interest:
     """The engine and its lanes.  Every call gives 0 or -errno.  Threads: only under the queue's lock."""
 
-    __slots__ = ("_engine_type", "lanes", "main")
+    __slots__ = ("_engine_type", "lanes", "main", "staged")
 
     def __init__(self, engine_type: type[Engine]) -> None:
         self._engine_type = engine_type
         self.main = engine_type()
+        self.staged: list[Source] = []
+        """Touched by changes that the engine has not been told of."""
         self.lanes: list[Engine | None] = [self.main, None, None]
 
     def own(self, fd: int) -> int:
@@ -125,6 +128,51 @@ class Interest:
         if rc == 0:
             source.armed[lane] = mask
         return rc
+
+    def can_stage(self, source: Source, kn: Knote) -> bool:
+        """Whether a change of kn can wait and be made together with others: all is level-triggered, in the queue's
+        own engine."""
+        return not kn.flags & EV_CLEAR and not kn.status & (DISABLED | SOFT | DEMOTED) and self.is_plain(source)
+
+    def is_plain(self, source: Source) -> bool:
+        """Whether source is watched, if at all, by level in the queue's own engine alone."""
+        return not (source.soft or source.armed[0] & EDGE or source.armed[1] or source.armed[2])
+
+    def stage(self, source: Source, place: int) -> None:
+        """The place-th change of the list has touched source."""
+        if source.place < 0:
+            source.place = place
+            self.staged.append(source)
+
+    def flush(self) -> Source | None:
+        """Tell the engine of all staged sources, in the order in which they were touched, each once; one whose
+        knotes came and went again it never hears of.  The first source that could not be told, or None; those
+        behind it were not told either."""
+        told = []
+        failed = None
+        for source in self.staged:
+            level = 0
+            kn = source.knotes
+            while kn is not None:
+                if not kn.status & DISABLED:
+                    level |= kn.wants
+                kn = kn.sibling
+            if level != source.armed[0]:
+                source.planned = level
+                self.main.stage(source.fd, source.armed[0], level, source.token)
+                told.append(source)
+            elif not same(source.fd, source.identity):
+                # No call names the number, and it is another file's by now.
+                failed = source
+                break
+        done = self.main.flush()
+        for i in range(done):
+            source = told[i]
+            source.armed[0] = source.planned
+        if done < len(told):
+            failed = told[done]
+        self.staged = []
+        return failed
 
     def release(self, source: Source) -> int:
         """Take every interest in source back.  The first lane's -errno tells whether it was still there."""

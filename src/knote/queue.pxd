@@ -16,12 +16,12 @@ from knote.table cimport Table
 
 cdef unsigned int ACTIVE, DEAD, DEMOTED, DISABLED, FORCED, SEEN, SOFT
 cdef unsigned int EV_ADD, EV_CLEAR, EV_DELETE, EV_DISABLE, EV_DISPATCH, EV_ENABLE, EV_EOF, EV_ERROR
-cdef unsigned int EV_FORCEONESHOT, EV_KEEPUDATA, EV_ONESHOT, EV_RECEIPT, NOTE_FFLAGSMASK, NOTE_NODATA
+cdef unsigned int EV_FORCEONESHOT, EV_KEEPUDATA, EV_ONESHOT, EV_RECEIPT, NOTE_FFLAGSMASK, NOTE_LOWAT, NOTE_NODATA
 cdef unsigned int EDGE, ERR, HUP, STICKY
 cdef int EVFILT_TIMER, EVFILT_USER, EVFILT_WRITE, CLOCK_MONOTONIC
 cdef int _EBADF, _EINTR, _EINVAL, _ENOENT, _EPERM
 cdef unsigned long long _INT_MAX
-cdef int _FRESH, _SPARE
+cdef int _FRESH, _NOT_STAGED, _SPARE
 
 
 @cython.final
@@ -42,6 +42,10 @@ cdef class Queue:
     cdef list _pool
     cdef list _deferred
     cdef list _spare
+    cdef list _log
+    cdef int _base
+    cdef int _place
+    cdef bint _staging
     cdef set _strays
     cdef Harvest _lane_harvest
     cdef int _wake
@@ -61,17 +65,23 @@ cdef class Queue:
     cdef _leave(self, bint collecting)
     cdef _run_deferred(self)
 
-    @cython.locals(change=kevent, rc=cython.int, fresh=cython.bint)
+    @cython.locals(change=kevent, rc=cython.int, fresh=cython.bint, i=cython.int, count=cython.int, back=cython.int)
     cdef _apply(self, list changes, int maxevents, Harvest harvest)
+    cdef bint _can_stage(self, kevent change, Filter filt, Source source, Knote kn) noexcept
+    cdef _stage(self, Knote kn, Source source)
+    @cython.locals(kn=Knote, source=Source, failed=Source, place=cython.int, keep=cython.int, touched=list, log=list)
+    cdef int _flush_staged(self, Harvest harvest) except -9
+    cdef _revive(self, Knote kn)
+    cdef _recycle(self, Knote kn, Harvest harvest)
     cdef _report(self, Harvest harvest, kevent change, int error, bint fresh)
     @cython.locals(number=cython.int, flags=cython.uint, filt=Filter, source=Source, kn=Knote, fd=cython.int, rc=cython.int)
-    cdef int _change(self, kevent change, Harvest harvest) except -2
+    cdef int _change(self, kevent change, Harvest harvest) except -9
     @cython.locals(source=Source, kn=Knote, fd=cython.int, rc=cython.int, identity=cython.ulonglong)
-    cdef int _create(self, kevent change, Filter filt, Source source, Harvest harvest) except -2
+    cdef int _create(self, kevent change, Filter filt, Source source, Harvest harvest) except -9
     @cython.locals(rc=cython.int, source=Source)
-    cdef int _modify(self, kevent change, Knote kn, unsigned int flags, Harvest harvest) except -2
-    @cython.locals(source=Source, rc=cython.int)
-    cdef int _delete(self, Knote kn, Harvest harvest) except -1
+    cdef int _modify(self, kevent change, Knote kn, unsigned int flags, Harvest harvest) except -9
+    @cython.locals(source=Source, rc=cython.int, home=cython.int)
+    cdef int _delete(self, Knote kn, Harvest harvest) except -9
     cdef _unlink(self, Knote kn)
     cdef _bury(self, Knote kn, Harvest harvest)
     @cython.locals(kn=Knote)

@@ -38,6 +38,7 @@ from knote.constants import (
     EVFILT_USER,
     EVFILT_WRITE,
     NOTE_FFLAGSMASK,
+    NOTE_LOWAT,
     NOTE_NODATA,
 )
 from knote.engines.base import Engine
@@ -60,6 +61,7 @@ _ENOENT = errno.ENOENT
 _EPERM = errno.EPERM
 _INT_MAX = 0x7FFFFFFF
 _FRESH = 1 << 16
+_NOT_STAGED = -2
 # Deleted knotes kept for the next EV_ADD: 250 KB at most.
 _SPARE = 1024
 
@@ -73,9 +75,9 @@ class Queue:
     """
 
     __slots__ = (
-        "__weakref__", "_again", "_clocks", "_deferred", "_drains", "_engine", "_epoch", "_evacuating", "_filters",
-        "_forks", "_freed", "_interest", "_lane_harvest", "_late", "_lock", "_pool", "_raised", "_ready", "_resting",
-        "_spare", "_strays", "_table", "_turn", "_waiters", "_wake", "closed",
+        "__weakref__", "_again", "_base", "_clocks", "_deferred", "_drains", "_engine", "_epoch", "_evacuating", "_filters",
+        "_forks", "_freed", "_interest", "_lane_harvest", "_late", "_lock", "_log", "_place", "_pool", "_raised", "_ready", "_resting",
+        "_spare", "_staging", "_strays", "_table", "_turn", "_waiters", "_wake", "closed",
     )  # fmt: skip
 
     def __init__(self, engine_type: type[Engine]) -> None:
@@ -102,6 +104,11 @@ class Queue:
         self._filters: list[Filter | None] = filters.make_all(self._ready, self._open_clock)
         self._pool: list[Harvest] = []
         self._spare: list[Knote] = []
+        self._log: list[Knote] = []
+        """Made and deleted by the staged changes, one each, from the _base-th of the list on."""
+        self._base = -1
+        self._place = 0
+        self._staging = False
         self._deferred: list[list[kevent] | None] = []
         self._strays: set[int] = set()
         self._lane_harvest = Harvest()
@@ -204,12 +211,42 @@ class Queue:
     # ---- changes -------------------------------------------------------------------------------------------
 
     def _apply(self, changes: list[kevent], maxevents: int, harvest: Harvest) -> None:
-        for change in changes:
+        """Apply the changes in order, as if one by one.
+
+        Creating and deleting knotes of descriptors only needs the engine to be told, and telling it many things
+        at once is cheaper: such changes are staged, and the engine hears of them before the first change that
+        is not of this kind, and at the end.  Should it refuse one, that and all behind it are undone, it is made
+        again by itself, in the ordinary way, which reports its error; then the list goes on behind it.
+        """
+        count = len(changes)
+        if self._base >= 0:
+            self._flush_staged(harvest)  # left by a call that ran out of memory
+        self._staging = count > 1
+        i = 0
+        while True:
+            if i == count:
+                back = self._flush_staged(harvest)
+                if back < 0:
+                    return
+                i = back
+                self._staging = False
             if self.closed:
                 harvest.error = _EBADF
-                harvest.culprit = change
+                harvest.culprit = changes[i]
                 return
+            change = changes[i]
+            self._place = i
             rc = self._change(change, harvest)
+            if rc == _NOT_STAGED or ((rc > 0 or change._flags & EV_RECEIPT) and self._base >= 0):
+                # What comes next needs the engine to know, or reports: first what was put aside.
+                back = self._flush_staged(harvest)
+                self._staging = False
+                if back >= 0:
+                    i = back
+                    continue
+                if rc == _NOT_STAGED:
+                    continue
+            self._staging = count > 1
             # -1: applied, and the knote is new; _FRESH: refused, while a new one was being made.
             fresh = rc < 0 or rc & _FRESH
             if rc > 0:
@@ -224,6 +261,64 @@ class Queue:
                     harvest.lost = True
                     return
                 self._report(harvest, change, 0, fresh)
+            i += 1
+
+    def _can_stage(self, change: kevent, filt: Filter, source: Source | None, kn: Knote | None) -> bool:
+        if not self._staging or not filt.is_fd:
+            return False
+        if kn is not None:
+            return bool(change._flags & EV_DELETE) and kn.source is not None and self._interest.can_stage(kn.source, kn)
+        if change._flags & (EV_CLEAR | EV_DISABLE) or change._fflags & NOTE_LOWAT or not change._flags & EV_ADD:
+            return False
+        return source is None or self._interest.is_plain(source)
+
+    def _stage(self, kn: Knote, source: Source) -> None:
+        if self._base < 0:
+            self._base = self._place
+        self._log.append(kn)
+        self._interest.stage(source, self._place)
+
+    def _flush_staged(self, harvest: Harvest) -> int:
+        """Tell the engine what was staged.  -1, or the place of the first change that it refused, which is undone
+        with all that were staged behind it."""
+        if self._base < 0:
+            return -1
+        touched = self._interest.staged
+        failed = self._interest.flush()
+        log = self._log
+        keep = len(log)
+        place = -1
+        if failed is not None:
+            place = failed.place
+            keep = place - self._base
+            while len(log) > keep:
+                kn = log.pop()
+                if kn.status & DEAD:
+                    self._revive(kn)
+                else:
+                    self._bury(kn, harvest)
+        for kn in log:
+            if kn.status & DEAD:
+                self._recycle(kn, harvest)
+        log.clear()
+        for source in touched:
+            source.place = -1
+            if failed is not None and self._interest.armed(source):
+                # It may have been told of changes that are undone by now.
+                self._interest.sync(source)
+            if source.knotes is None and not self._interest.armed(source):
+                self._table.drop_source(source)
+        self._base = -1
+        return place
+
+    def _revive(self, kn: Knote) -> None:
+        # A deletion that is undone: READ and WRITE let go of nothing in detach().
+        kn.status &= ~DEAD
+        if kn.source is not None:
+            kn.source.add(kn)
+        if kn.hint:
+            kn.hint = 0
+            self._ready.append(kn)
 
     def _report(self, harvest: Harvest, change: kevent, error: int, fresh: bool) -> None:
         # Exactly EV_ERROR in flags (S-036); a new knote's notes are cleared by then (S-037), a user event's
@@ -237,7 +332,8 @@ class Queue:
         harvest.filled += 1
 
     def _change(self, change: kevent, harvest: Harvest) -> int:
-        """Apply one change: 0, -1 when it made a new knote, or an errno, with _FRESH if it was making one."""
+        """Apply one change: 0, -1 when it made a new knote, or an errno, with _FRESH if it was making one.
+        _NOT_STAGED: not applied, since it cannot wait together with those that do."""
         number = change._filter
         flags = change._flags
         if number == 0:
@@ -257,6 +353,8 @@ class Queue:
             kn = None if source is None else source.find(number)
         else:
             kn = self._table.find(number, change._ident)
+        if self._base >= 0 and not self._can_stage(change, filt, source, kn):
+            return _NOT_STAGED
         if kn is not None and not flags & EV_DELETE:
             rc = self._modify(change, kn, flags, harvest)
             if rc >= 0:
@@ -302,6 +400,9 @@ class Queue:
             source = self._table.add_source(fd, identity)
         source.add(kn)
         rc = filt.attach(kn)
+        if rc == 0 and self._staging and self._interest.can_stage(source, kn):
+            self._stage(kn, source)
+            return -1
         if rc == 0 and not kn.status & DISABLED:
             if kn.status & SOFT:
                 self._ready.append(kn)
@@ -382,6 +483,12 @@ class Queue:
 
     def _delete(self, kn: Knote, harvest: Harvest) -> int:
         source = kn.source
+        if source is not None and self._staging and source.armed[0] and self._interest.can_stage(source, kn):
+            home = kn.home
+            self._unlink(kn)
+            kn.hint = home
+            self._stage(kn, source)
+            return 0
         self._bury(kn, harvest)
         if source is None:
             return 0
@@ -416,6 +523,9 @@ class Queue:
         """Take kn out of everything.  Its udata goes after the lock; kn itself waits to be used again, which saves
         a third of what a new one costs, if nothing else can hold it (a clock's heap can hold a timer)."""
         self._unlink(kn)
+        self._recycle(kn, harvest)
+
+    def _recycle(self, kn: Knote, harvest: Harvest) -> None:
         harvest.graveyard.append(kn.udata)
         kn.udata = None
         if kn.filt.is_fd and len(self._spare) < _SPARE:

@@ -14,6 +14,8 @@ cdef class Source:
     cdef bint listening
     cdef bint connected
     cdef bint asked
+    cdef int place
+    cdef unsigned int planned
     cdef unsigned int rearm
     cdef unsigned int armed[3]
     cdef int mark

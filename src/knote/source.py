@@ -33,7 +33,7 @@ class Source:
     """
 
     __slots__ = (
-        "armed", "asked", "connected", "fd", "generation", "identity", "kind", "knotes", "listening", "mark", "rearm", "soft",
+        "armed", "asked", "connected", "fd", "generation", "identity", "kind", "knotes", "listening", "mark", "place", "planned", "rearm", "soft",
         "token", "unfetched",
     )  # fmt: skip
 
@@ -50,6 +50,10 @@ class Source:
         """It was seen connected: what breaks it from now on is a reset, not a refusal."""
         self.asked = False
         """connected was looked up."""
+        self.place = -1
+        """The first change of the list that touched it and is still to reach the engine; -1 for none."""
+        self.planned = 0
+        """The mask that the engine is about to be told."""
         self.rearm = 0
         """Directions that the kernel must report again though the mask stays as it is."""
         self.armed = [0, 0, 0]

@@ -6,6 +6,7 @@ select.epoll takes no 64-bit token, only a descriptor: so ctypes (it lets go of 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 from knote._kernel.batch import Batch, epoll_event
@@ -15,6 +16,7 @@ _create = function("epoll_create1", ctypes.c_int)
 _ctl = function("epoll_ctl", ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.POINTER(epoll_event))
 _wait = function("epoll_wait", ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_int)
 _INT_MAX = 2**31 - 1
+_ADD, _MOD = 1, 3
 
 
 class Epoll:
@@ -22,10 +24,29 @@ class Epoll:
 
     def __init__(self) -> None:
         self.fd = _create(os.O_CLOEXEC)
+        self._staged: list[tuple[int, int, int, int]] = []
 
     def ctl(self, op: int, fd: int, mask: int, token: int) -> int:
         """epoll_ctl(2)."""
         return _ctl(self.fd, op, fd, ctypes.byref(epoll_event(mask, token)))
+
+    def stage(self, op: int, fd: int, mask: int, token: int) -> int:
+        """Put an epoll_ctl(2) aside for flush()."""
+        self._staged.append((op, fd, mask, token))
+        return 0
+
+    def flush(self) -> int:
+        """Make the staged changes in order until one fails; how many were made."""
+        done = 0
+        for op, fd, mask, token in self._staged:
+            rc = self.ctl(op, fd, mask, token)
+            if rc == -errno.EEXIST and op == _ADD:
+                rc = self.ctl(_MOD, fd, mask, token)
+            if rc < 0:
+                break
+            done += 1
+        self._staged.clear()
+        return done
 
     def wait(self, batch: Batch, capacity: int, timeout_ns: int) -> int:
         """epoll_wait(2), rounded up to 1 ms; -1 waits for ever."""

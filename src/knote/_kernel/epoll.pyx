@@ -1,6 +1,7 @@
 """epoll(7), thin.  See kn_epoll.h."""
 
 from libc.errno cimport errno
+from libc.stdlib cimport free, realloc
 from posix.fcntl cimport O_CLOEXEC
 from posix.unistd cimport close as c_close
 
@@ -9,6 +10,7 @@ from knote._kernel.batch cimport Batch, kn_hit
 
 cdef extern from "kn_epoll.h" nogil:
     int kn_epoll_create()
+    int kn_epoll_ctl_many(int ep, const kn_ctl *changes, int n, int *error)
     int kn_epoll_wait(int ep, kn_hit *hits, int capacity, long long timeout_ns)
 
 cdef extern from "unistd.h" nogil:
@@ -18,6 +20,24 @@ cdef extern from "unistd.h" nogil:
 cdef class Epoll:
     def __cinit__(self):
         self.fd = kn_epoll_create()
+
+    def __dealloc__(self):
+        free(self._staged)
+
+    cdef int _grow(self) except -1:
+        cdef int capacity = self._capacity * 2 if self._capacity else 64
+        cdef void *grown = realloc(self._staged, <size_t>capacity * sizeof(kn_ctl))
+        if grown == NULL:
+            raise MemoryError
+        self._staged = <kn_ctl *>grown
+        self._capacity = capacity
+        return 0
+
+    cpdef int flush(self) noexcept:
+        cdef int error
+        cdef int done = kn_epoll_ctl_many(self.fd, self._staged, self._count, &error)
+        self._count = 0
+        return done
 
     cpdef int wait(self, Batch batch, int capacity, long long timeout_ns) noexcept:
         cdef int n

@@ -29,6 +29,33 @@ static inline int kn_epoll_ctl(int ep, int op, int fd, uint32_t mask, uint64_t t
     return epoll_ctl(ep, op, fd, &e) < 0 ? -errno : 0;
 }
 
+struct kn_ctl {
+    uint64_t token;
+    int op, fd;
+    uint32_t mask;
+};
+
+/* Make changes in order until one fails: how many were made, and that one's -errno in *error (0 if none).
+ * Nothing but system calls in this loop: with knote's own bookkeeping between them, each change cost 80 ns
+ * more than both apart (the branch predictor forgets across a system call). */
+static inline int kn_epoll_ctl_many(int ep, const struct kn_ctl *changes, int n, int *error)
+{
+    int done = 0;
+    *error = 0;
+    while (done < n) {
+        const struct kn_ctl *c = &changes[done];
+        int rc = kn_epoll_ctl(ep, c->op, c->fd, c->mask, c->token);
+        if (rc == -EEXIST && c->op == EPOLL_CTL_ADD)
+            rc = kn_epoll_ctl(ep, EPOLL_CTL_MOD, c->fd, c->mask, c->token);
+        if (rc < 0) {
+            *error = rc;
+            break;
+        }
+        done++;
+    }
+    return done;
+}
+
 /* epoll_wait(2) counts milliseconds; epoll_pwait2(2) nanoseconds, since Linux 5.11.  Where it is missing
  * (ENOSYS; a seccomp filter may say EPERM) milliseconds are rounded up: a wait is never too short. */
 static inline int kn_epoll_wait(int ep, kn_hit *hits, int capacity, int64_t timeout_ns)

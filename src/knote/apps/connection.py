@@ -100,6 +100,11 @@ class Connection(Handler):
             self.ended = True
             self._control(kevent(self.fd, EVFILT_READ, EV_DELETE))
 
+    @property
+    def pending(self) -> int:
+        """Bytes that the client is owed and has not taken."""
+        return 0 if self._outgoing is None else self._outgoing.size()
+
     def send_some(self, data: bytearray) -> int:
         """How many bytes the kernel took; -1 when the connection is gone (and closed by now)."""
         try:
@@ -180,6 +185,10 @@ class Outgoing(Handler):
         self._high = connection._server.high_water
         self._low = connection._server.low_water
         self._rest = bytearray(memoryview(reply)[sent:])
+
+    def size(self) -> int:
+        """Bytes of it."""
+        return len(self._rest)
 
     def add(self, reply: Any) -> None:
         """More of it."""

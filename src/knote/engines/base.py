@@ -18,7 +18,7 @@ class Traits(NamedTuple):
     oneshot: bool
     """Reports once and disarms (ONCE in the mask)."""
     batches_changes: bool
-    """watch() may wait for flush()."""
+    """flush() takes fewer system calls than there are changes."""
     sees_close: bool
     """A closed descriptor leaves by itself."""
     pollable: bool
@@ -33,7 +33,7 @@ class Traits(NamedTuple):
 class Engine:
     """A readiness mechanism of the OS.
 
-    Every call gives n or -errno and raises nothing: watch() and flush() run under the queue's lock.
+    Every call gives n or -errno and raises nothing (but MemoryError): all but wait() runs under the queue's lock.
     Threads: wait() from any number at once, each with a batch of its own; the rest under the queue's lock.
     """
 
@@ -51,9 +51,14 @@ class Engine:
         EPERM that this kind of file cannot be watched."""
         raise NotImplementedError
 
+    def stage(self, fd: int, old: int, new: int, token: int) -> int:
+        """As watch(), but done by the next flush()."""
+        raise NotImplementedError
+
     def flush(self) -> int:
-        """Push what watch() put aside.  0, or -errno."""
-        return 0
+        """Make what was staged, in order, until something fails: how many were made.  What failed and what came
+        after it is not made and not staged any more."""
+        raise NotImplementedError
 
     def wait(self, batch: Batch, capacity: int, deadline_ns: int) -> int:
         """Wait until deadline_ns of CLOCK_MONOTONIC (0: not at all, -1: for ever) and fill at most capacity

@@ -74,6 +74,14 @@ class EpollEngine(Engine):
             return self._ep.ctl(MOD, fd, new, token)
         return rc
 
+    def stage(self, fd: int, old: int, new: int, token: int) -> int:
+        """Engine.stage()."""
+        return self._ep.stage(MOD if old and new else ADD if new else DEL, fd, new, token)
+
+    def flush(self) -> int:
+        """Engine.flush()."""
+        return self._ep.flush()
+
     def wait(self, batch: Batch, capacity: int, deadline_ns: int) -> int:
         """Engine.wait()."""
         timeout = deadline_ns
