@@ -23,10 +23,10 @@ def cores() -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def pinned() -> Iterator[None]:
-    """This thread on one core."""
+def pinned(core: int) -> Iterator[None]:
+    """This thread, and the processes that it starts, on one core."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {cores()[0]})
+    os.sched_setaffinity(0, {core})
     try:
         yield
     finally:

@@ -78,7 +78,7 @@ def measure(row: Row, settings: Settings, tick: Callable[[], None] = lambda: Non
         *((other.name, other) for other in row.beside),
     ]
     samples = {name: [] for name, _ in entries}
-    with machine.pinned():
+    with machine.pinned(machine.cores()[0]):
         for number in range(settings.rounds + 1):
             random.shuffle(entries)
             start = time.monotonic()

@@ -1,6 +1,6 @@
 """One question per file; CASES is the list of them all."""
 
-from bench.cases import changes, idle, wait_data, wait_nodata, wake
+from bench.cases import changes, idle, serve, wait_data, wait_nodata, wake
 from bench.model import Case
 
 CASES: tuple[Case, ...] = (
@@ -8,5 +8,6 @@ CASES: tuple[Case, ...] = (
     wait_data.CASE,
     changes.CASE,
     idle.CASE,
+    serve.CASE,
     wake.CASE,
 )
