@@ -12,11 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from tests.oracle.document import PAGE
 from tests.oracle.trace import FILE_EDGES, NESTED
 from tests.support import installed
+
+BENCH: Final = Path(__file__).parents[1] / "bench"
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,11 @@ GATES: Final[tuple[Gate, ...]] = (
         need="docs/",
         closed=lambda _asked: not PAGE.exists(),
         why="an installed package is tested away from the documentation's sources",
+    ),
+    Gate(
+        need="bench/",
+        closed=lambda _asked: not BENCH.exists(),
+        why="an installed package is tested away from its benchmarks",
     ),
 )
 

@@ -48,7 +48,7 @@ def rows(settings: Settings) -> Iterator[list[Row]]:
     # 200 for the program itself.  All queues watch the same descriptors: the largest set is all.
     limit = machine.raise_descriptor_limit() - 200
     with contextlib.ExitStack() as stack:
-        sizes = [settings.sized(many, least=FEW) for many in MANY]
+        sizes = [settings.sized(many, least=FEW + 1) for many in MANY]
         sizes = [size for size in sizes if size <= limit]
         fds = stack.enter_context(counters(max(sizes), 1))
         few = watching(stack, fds[:FEW], f"{FEW} registered")

@@ -1,0 +1,104 @@
+"""The benchmark's arithmetic, and that every case runs: one tiny round each, no time is asserted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.needs("bench/")
+
+CASES = ("wait-nodata", "wait-data", "changes", "idle", "serve", "wake")
+
+
+def test_every_case_is_here() -> None:
+    from bench.cases import CASES as listed
+
+    assert tuple(case.name for case in listed) == CASES
+
+
+def test_median_and_quartiles() -> None:
+    from bench.stats import Spread
+
+    assert Spread.of([3.0, 1.0, 5.0, 2.0, 4.0]) == Spread(3.0, 2.0, 4.0)
+    assert Spread.of([7.0]) == Spread(7.0, 7.0, 7.0)
+
+
+def test_ratios_are_taken_within_a_round() -> None:
+    from bench.stats import paired
+
+    # The machine was four times as slow in the second round, for both.
+    assert paired([2.0, 8.0], [1.0, 4.0]) == [2.0, 2.0]
+    with pytest.raises(ValueError):
+        paired([1.0], [])
+
+
+@pytest.mark.parametrize(
+    ("median", "low", "target", "verdict"),
+    [(1.0, 0.9, None, ""), (1.0, 0.9, 1.1, "met"), (1.2, 1.0, 1.1, "unclear"), (1.3, 1.2, 1.1, "missed")],
+)
+def test_missed_only_with_the_quartiles_above(
+    median: float, low: float, target: float | None, verdict: str
+) -> None:
+    from bench.stats import Spread
+    from bench.stats import verdict as judged
+
+    assert judged(Spread(median, low, 2.0), target) == verdict
+
+
+def test_a_loop_keeps_its_number_of_turns() -> None:
+    from bench.model import Loop
+
+    asked: list[int] = []
+
+    def run(turns: int) -> int:
+        asked.append(turns)
+        return turns * 1000
+
+    loop = Loop("1 µs a turn, 10 units", run, 10)
+    assert loop.sample(0.02) == loop.sample(0.02) == 100.0
+    assert asked[-2:] == [20_000, 20_000]
+
+
+def fake(name: str, values: list[float]) -> Any:
+    from bench.model import Contender
+
+    class Fake(Contender):
+        def sample(self, seconds: float) -> float:
+            return values.pop(0)
+
+    return Fake(name)
+
+
+def test_a_row_measures_the_peer_against_itself() -> None:
+    from bench import runner
+    from bench.model import Case, Ratio, Settings
+
+    # One round more than is kept: the first warms up.
+    ours, peer = fake("ours", [9.0, 30.0, 30.0]), fake("peer", [9.0, 9.0] + [20.0] * 4)
+    row = Ratio("a row", ours, peer, 1.2, beside=[fake("third", [9.0, 50.0, 50.0])])
+    case = Case("a case", "?", lambda _settings: pytest.fail("not asked"))
+    result = runner.result(case, row, runner.measure(row, Settings(rounds=2, seconds=0.0)))
+    assert result.names == ["ours", "peer", "third"]
+    assert (result.measured.median, result.verdict) == (1.5, "missed")
+    assert result.noise is not None and result.noise.median == 1.0
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_tiny_round(name: str, tmp_path: Path) -> None:
+    from bench import report, runner
+    from bench.cases import CASES as listed
+    from bench.model import Settings
+
+    (case,) = (case for case in listed if case.name == name)
+    settings = Settings(rounds=1, seconds=0.0005, scale=0.02)
+    outcome = list(runner.run(case, settings, runner.Progress()))
+    results = [item for item in outcome if isinstance(item, runner.Result)]
+    assert results and results == outcome, outcome
+    for result in results:
+        assert all(value >= 0 for values in result.samples.values() for value in values)
+    assert report.markdown(results).count("\n") == 1 + len(results)
+    read = json.loads(report.document({}, {}, outcome))
+    assert [one["row"] for one in read["results"]] == [one.row for one in results]
