@@ -13,3 +13,4 @@ cdef class Harvest:
     cdef int error
     cdef object culprit
     cdef bint lost
+    cdef unsigned long long serial

@@ -18,7 +18,7 @@ class Harvest:
     finalizer, which must not happen under the lock.
     """
 
-    __slots__ = ("batch", "culprit", "error", "events", "filled", "graveyard", "lost", "room")
+    __slots__ = ("batch", "culprit", "error", "events", "filled", "graveyard", "lost", "room", "serial")
 
     def __init__(self) -> None:
         self.batch = Batch()
@@ -29,5 +29,7 @@ class Harvest:
         self.error = 0
         """The errno of a change whose error had no room; 0 if none."""
         self.culprit: kevent | None = None
+        self.serial = 0
+        """Counts collecting calls: a knote with this number was returned by this one."""
         self.lost = False
         """A receipt had no room: the call ends with nothing (trace receipt_noroom_second)."""

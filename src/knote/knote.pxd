@@ -28,6 +28,7 @@ cdef class Knote:
     cdef unsigned long long hits
     cdef unsigned int hint
     cdef unsigned long long born
+    cdef unsigned long long served
 
     cpdef begin(self, unsigned long long ident, Filter filt, unsigned int flags, unsigned int sfflags, long long sdata,
                 object udata)

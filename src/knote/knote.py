@@ -34,7 +34,7 @@ class Knote:
 
     __slots__ = (
         "ahead", "behind", "born", "data", "due", "fflags", "filt", "filter", "flags", "hint", "hits", "home", "ident", "period",
-        "sdata", "sfflags", "shown", "sibling", "source", "status", "udata", "wants",
+        "sdata", "served", "sfflags", "shown", "sibling", "source", "status", "udata", "wants",
     )  # fmt: skip
 
     def begin(self, ident: int, filt: Filter, flags: int, sfflags: int, sdata: int, udata: Any) -> None:
@@ -63,6 +63,8 @@ class Knote:
         """TIMER: ns between expirations; 0 for a single one."""
         self.hits = 0
         """How often it was returned."""
+        self.served = 0
+        """The last collecting call that returned it."""
         self.hint = 0
         """What the engine reported, while it waits for its turn within one collection."""
         self.born = 0

@@ -19,7 +19,7 @@ cdef class Source:
     cdef unsigned int rearm
     cdef unsigned int armed[3]
     cdef int mark
-    cdef unsigned int unfetched
+    cdef unsigned int deliveries
     cdef Knote knotes
     cpdef add(self, Knote kn)
     cpdef remove(self, Knote kn)

@@ -33,8 +33,8 @@ class Source:
     """
 
     __slots__ = (
-        "armed", "asked", "connected", "fd", "generation", "identity", "kind", "knotes", "listening", "mark", "place", "planned", "rearm", "soft",
-        "token", "unfetched",
+        "armed", "asked", "connected", "deliveries", "fd", "generation", "identity", "kind", "knotes", "listening", "mark", "place", "planned", "rearm", "soft",
+        "token",
     )  # fmt: skip
 
     def __init__(self, fd: int, generation: int, identity: int) -> None:
@@ -59,8 +59,7 @@ class Source:
         self.armed = [0, 0, 0]
         self.mark = 1
         """SO_RCVLOWAT of a UNIX socket; of TCP the kernel's poll minds it (spec S-406)."""
-        self.unfetched = 0
-        """Deliveries in a row that made no call on the number."""
+        self.deliveries = 0
         self.knotes: Knote | None = None
 
     def add(self, kn: Knote) -> None:

@@ -12,6 +12,7 @@ cdef class Table:
     cdef dict _others
     cdef unsigned int _generation
     cdef readonly Py_ssize_t watched
+    cdef public Py_ssize_t shared
     cpdef Source source(self, long long fd)
     cpdef Source add_source(self, int fd, unsigned long long identity)
     cpdef list sources(self)

@@ -23,7 +23,7 @@ class Table:
     Threads: only under the queue's lock.
     """
 
-    __slots__ = ("_generation", "_others", "_sources", "watched")
+    __slots__ = ("_generation", "_others", "_sources", "shared", "watched")
 
     def __init__(self) -> None:
         self._sources: list[Source | None] = []
@@ -31,6 +31,8 @@ class Table:
         self._generation = 0
         self.watched = 0
         """How many descriptors have a source."""
+        self.shared = 0
+        """How many knotes share a descriptor with an earlier one."""
 
     def source(self, fd: int) -> Source | None:
         """The source of that descriptor number."""

@@ -31,10 +31,11 @@ _OF_THE_PEER = {
 def listen(host: str, port: int) -> socket.socket:
     """A non-blocking listening socket on the first address of host that can be bound."""
     failure: OSError | None = None
-    passive = socket.AI_PASSIVE
-    for family, kind, proto, _name, where in socket.getaddrinfo(
-        host or None, port, type=socket.SOCK_STREAM, flags=passive
-    ):
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except UnicodeError as error:
+        raise OSError(errno.EINVAL, f"no valid host name ({error})") from None
+    for family, kind, proto, _name, where in found:
         sock = socket.socket(family, kind, proto)
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -93,6 +93,7 @@ class Server:
         """Serve until stop() is called, then close everything."""
         try:
             control = self.control
+            self.stopping = False  # a stop() that came before is still to be collected
             while not self.stopping:
                 for event in control(None, EVENTS, None):
                     handler = event.udata

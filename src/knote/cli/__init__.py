@@ -37,21 +37,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     closed = _plug()
     try:
-        status = _verb(given, closed)
-        # Here and not at exit, where an error could no longer be told.
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except SystemExit as error:  # argparse, after --help or a wrong option
-        status = error.code if isinstance(error.code, int) else 1
         try:
-            sys.stdout.flush()
-        except (AttributeError, OSError):
-            status = status or 1
+            status = _verb(given, closed)
+        except SystemExit as error:  # argparse, after --help or a wrong option
+            status = error.code if isinstance(error.code, int) else 1
+        return _flush() or status
     except BrokenPipeError:
         return _die(signal.SIGPIPE)
     except KeyboardInterrupt:
         return _die(signal.SIGINT)
-    return status
+
+
+def _flush() -> int:
+    # Here and not at exit, where an error could no longer be told.
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        from knote.cli.say import say
+
+        say(f"knote: standard output: {error.strerror}")
+        sys.stdout = None  # Python would try again, and complain in its own words
+        return 1
+    return 0
 
 
 def _verb(given: list[str], closed: frozenset[int]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from knote.cli.arguments import Parser
-from knote.cli.say import failure, say
+from knote.cli.say import say
 
 _DESCRIPTION = """\
 Talk to a TCP server: what comes from standard input is sent, what the server says goes to standard output, both
@@ -51,7 +51,7 @@ def run(arguments: list[str], closed: frozenset[int]) -> int:
         say(f"knote connect: {error.strerror}")
         return 1
     except OSError as error:
-        say(f"knote connect: {failure(error)}")
+        say(f"knote connect: {error.filename or host}: {error.strerror}")
         return 1
     except ValueError as error:  # the engine
         parser.error(str(error))

@@ -82,7 +82,8 @@ class Read(Filter):
         # A mark of 0 is reached when nothing is there, which no engine reports (trace lowat_zero).
         source = kn.source
         assert source is not None
-        if source.soft or (kn.sfflags & NOTE_LOWAT and kn.sdata <= 0):
+        at_once = kn.sfflags & NOTE_LOWAT and kn.sdata <= 0 and KIND_TCP <= source.kind <= KIND_SEQPACKET
+        if source.soft or at_once:
             kn.status |= SOFT
         else:
             kn.status &= ~SOFT
@@ -117,7 +118,10 @@ class Read(Filter):
             kn.data = 0
             return 1 if hint & IN else 0
         kn.data = n
-        if KIND_TCP <= source.kind <= KIND_UNIX_STREAM or source.kind == KIND_PIPE or source.kind == KIND_FIFO:
+        if source.kind == KIND_PIPE or source.kind == KIND_FIFO:
+            # NOTE_LOWAT is for sockets; FreeBSD's pipes do not look at it (S-116).
+            return 1 if n else 0
+        if KIND_TCP <= source.kind <= KIND_SEQPACKET:
             source.connected = True
             if n == 0 and source.kind == KIND_TCP and hint & IN:
                 # At the urgent mark FIONREAD counts up to it, which is nothing, though what is behind it can

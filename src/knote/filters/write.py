@@ -99,8 +99,6 @@ class Write(Filter):
                 # Reported once: FreeBSD drops the knote with the pipe's other half.
                 kn.flags |= EV_ONESHOT
             return 1
-        if kn.sfflags & NOTE_LOWAT and n < kn.sdata:
-            return 0
         return 1 if hint & OUT else 0
 
     def _socket(self, kn: Knote, source: Source, hint: int) -> int:

@@ -1,0 +1,43 @@
+cimport cython
+
+from knote._kernel.fd cimport same
+from knote.engines.base cimport Engine
+from knote.filters.base cimport Filter
+from knote.harvest cimport Harvest
+from knote.kevent cimport kevent
+from knote.knote cimport Knote
+from knote.ready cimport ReadyList
+from knote.registry cimport Registry
+from knote.source cimport Source
+
+cdef unsigned int ACTIVE, DEAD, DEMOTED, DISABLED, FORCED, SEEN, SOFT
+cdef unsigned int EV_CLEAR, EV_DISPATCH, EV_ONESHOT, ERR, HUP
+cdef int EVFILT_WRITE
+
+
+@cython.final
+cdef class Collector:
+    cdef Registry _registry
+    cdef Harvest _inner
+    cdef set _strays
+    cdef unsigned long long _serial
+    cdef bint rebuild
+    cdef int wake
+
+    cpdef begin(self, Harvest harvest)
+    @cython.locals(i=cython.int, token=cython.ulonglong, source=Source, registry=Registry, again=Knote)
+    cpdef gather(self, Harvest harvest, int n)
+    @cython.locals(kn=Knote, after=Knote, armed=cython.uint, stale=cython.bint, seen=cython.bint)
+    cdef _hit(self, Harvest harvest, int lane, Source source, unsigned int mask)
+    cdef bint _goes_first(self, Source source, Knote kn) noexcept
+    @cython.locals(engine=Engine, lane=cython.int, i=cython.int, n=cython.int, source=Source, inner=Harvest, filt=Filter,
+                   registry=Registry)
+    cdef _internal(self, Harvest harvest, int number)
+    @cython.locals(kn=Knote, source=Source, count=cython.Py_ssize_t, fresh=cython.bint)
+    cdef _flush(self, Harvest harvest, ReadyList waiting)
+    @cython.locals(event=kevent, source=Source, verdict=cython.int, registry=Registry)
+    cdef _offer(self, Harvest harvest, Knote kn, unsigned int hint)
+    cdef _not_active(self, Knote kn, unsigned int hint)
+    @cython.locals(count=cython.uint)
+    cdef bint _is_stale(self, Source source) noexcept
+    cdef _stray(self, unsigned long long token)

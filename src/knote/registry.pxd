@@ -1,0 +1,68 @@
+cimport cython
+
+from knote._kernel.fd cimport describe, is_open, same
+from knote.clock cimport Clock
+from knote.filters.base cimport Filter
+from knote.harvest cimport Harvest
+from knote.interest cimport Interest
+from knote.kevent cimport kevent
+from knote.knote cimport Knote
+from knote.ready cimport ReadyList
+from knote.source cimport Source
+from knote.table cimport Table
+
+cdef unsigned int ACTIVE, DEAD, DEMOTED, DISABLED, FORCED, SOFT
+cdef unsigned int EV_ADD, EV_CLEAR, EV_DELETE, EV_DISABLE, EV_DISPATCH, EV_ENABLE, EV_ERROR
+cdef unsigned int EV_FORCEONESHOT, EV_KEEPUDATA, EV_ONESHOT, EV_RECEIPT, NOTE_FFLAGSMASK, NOTE_LOWAT
+cdef unsigned int EDGE, STICKY
+cdef int EVFILT_TIMER, EVFILT_USER
+cdef int _EBADF, _EINVAL, _ENOENT, _EPERM
+cdef unsigned long long _INT_MAX
+cdef int _FRESH, _NOT_STAGED, _SPARE
+
+
+@cython.final
+cdef class Registry:
+    cdef Interest interest
+    cdef Table table
+    cdef ReadyList ready
+    cdef ReadyList again
+    cdef ReadyList resting
+    cdef ReadyList late
+    cdef list clocks
+    cdef dict drains
+    cdef unsigned long long turn
+    cdef list _filters
+    cdef list _spare
+    cdef list _log
+    cdef int _base
+    cdef int _place
+    cdef bint _staging
+
+    cpdef close(self)
+    cpdef wake_resting(self)
+    @cython.locals(change=kevent, rc=cython.int, fresh=cython.bint, i=cython.int, count=cython.int, back=cython.int)
+    cpdef apply(self, list changes, int maxevents, Harvest harvest)
+    cdef bint _can_stage(self, kevent change, Filter filt, Source source, Knote kn) noexcept
+    cdef _stage(self, Knote kn, Source source)
+    @cython.locals(kn=Knote, source=Source, failed=Source, place=cython.int, keep=cython.int, touched=list, log=list)
+    cdef int _flush_staged(self, Harvest harvest) except -9
+    cdef _revive(self, Knote kn)
+    cdef _recycle(self, Knote kn, Harvest harvest)
+    cdef _report(self, Harvest harvest, kevent change, int error, bint fresh)
+    @cython.locals(number=cython.int, flags=cython.uint, filt=Filter, source=Source, kn=Knote, fd=cython.int, rc=cython.int)
+    cdef int _change(self, kevent change, Harvest harvest) except -9
+    @cython.locals(kn=Knote, fd=cython.int, rc=cython.int, identity=cython.ulonglong)
+    cdef int _create(self, kevent change, Filter filt, Source source, Harvest harvest) except -9
+    @cython.locals(rc=cython.int, source=Source)
+    cdef int _modify(self, kevent change, Knote kn, unsigned int flags, Harvest harvest) except -9
+    @cython.locals(source=Source, rc=cython.int, home=cython.int)
+    cdef int _delete(self, Knote kn, Harvest harvest) except -9
+    cdef _unlink(self, Knote kn)
+    cdef _join(self, Source source, Knote kn)
+    cdef _part(self, Source source, Knote kn)
+    cpdef bury(self, Knote kn, Harvest harvest)
+    @cython.locals(kn=Knote)
+    cpdef vanish(self, Source source, Harvest harvest)
+    @cython.locals(kn=Knote)
+    cdef _soften(self, Source source)

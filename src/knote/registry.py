@@ -1,0 +1,450 @@
+# cython: annotation_typing=False
+"""What was asked for: the knotes of one queue, and what changes do to them.
+
+A change goes through change() -> create(), modify() or delete() -> the filter's attach, touch or detach ->
+Interest.sync() -> engine.watch().  All of it runs under the queue's lock.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from knote import errors, filters
+from knote._kernel.fd import describe, is_open, same
+from knote.clock import Clock
+from knote.constants import (
+    EV_ADD,
+    EV_CLEAR,
+    EV_DELETE,
+    EV_DISABLE,
+    EV_DISPATCH,
+    EV_ENABLE,
+    EV_ERROR,
+    EV_FORCEONESHOT,
+    EV_KEEPUDATA,
+    EV_ONESHOT,
+    EV_RECEIPT,
+    EVFILT_TIMER,
+    EVFILT_USER,
+    NOTE_FFLAGSMASK,
+    NOTE_LOWAT,
+)
+from knote.interest import Interest
+from knote.kevent import kevent
+from knote.knote import ACTIVE, DEAD, DEMOTED, DISABLED, FORCED, SOFT, Knote
+from knote.masks import EDGE
+from knote.ready import ReadyList
+from knote.table import Table
+
+if TYPE_CHECKING:
+    from knote.engines.base import Engine
+    from knote.filters.base import Filter
+    from knote.harvest import Harvest
+    from knote.source import Source
+
+STICKY = EV_CLEAR | EV_ONESHOT | EV_DISPATCH | EV_RECEIPT
+_EBADF = errno.EBADF
+_EINVAL = errno.EINVAL
+_ENOENT = errno.ENOENT
+_EPERM = errno.EPERM
+_INT_MAX = 0x7FFFFFFF
+_FRESH = 1 << 16
+_NOT_STAGED = -2
+# Deleted knotes kept for the next EV_ADD: 250 KB at most.
+_SPARE = 1024
+
+
+class Registry:
+    """The knotes of one queue, the lists that they wait on, and what the engine is told of them.
+
+    Threads: only under the queue's lock.
+    """
+
+    __slots__ = (
+        "_base", "_filters", "_log", "_place", "_spare", "_staging", "again", "clocks", "drains", "interest", "late",
+        "ready", "resting", "table", "turn",
+    )  # fmt: skip
+
+    def __init__(self, engine_type: type[Engine]) -> None:
+        self.interest = Interest(engine_type)
+        self.table = Table()
+        self.ready = ReadyList(1)
+        """True, or to be asked, without the engine: returned in this order."""
+        self.again = ReadyList(2)
+        """Returned by the collection that runs, and true until asked again."""
+        self.resting = ReadyList(3)
+        """Not true, and no engine would say when that changes: asked at each call (files)."""
+        self.late = ReadyList(4)
+        """Reported, but behind others of their descriptor."""
+        self.clocks: list[Clock] = []
+        self.drains: dict[int, Filter] = {}
+        """The filter to ask when a descriptor of the queue's own is readable."""
+        self.turn = 0
+        """Counts the calls: what a call created, it returns in the order of its list."""
+        self._filters: list[Filter | None] = filters.make_all(self.ready, self._open_clock)
+        self._spare: list[Knote] = []
+        self._log: list[Knote] = []
+        """Made and deleted by the staged changes, one each, from the _base-th of the list on."""
+        self._base = -1
+        self._place = 0
+        self._staging = False
+
+    def _open_clock(self, clock_id: int) -> Clock:
+        clock = Clock(clock_id)
+        rc = self.interest.own(clock.fd)
+        if rc < 0:
+            clock.close()
+            raise errors.creation(-rc, "watching a timerfd")
+        self.clocks.append(clock)
+        timers = self._filters[-EVFILT_TIMER]
+        assert timers is not None
+        self.drains[clock.fd] = timers
+        return clock
+
+    def wake_resting(self) -> None:
+        """Ask again those that were not true when they were last asked."""
+        while self.resting.count:
+            kn = self.resting.pop()
+            if kn is not None:
+                self.ready.append(kn)
+
+    def close(self) -> None:
+        """Give the descriptors back; the knotes stay.  Idempotent."""
+        self.interest.close()
+        for clock in self.clocks:
+            clock.close()
+
+    def apply(self, changes: list[kevent], maxevents: int, harvest: Harvest) -> None:
+        """Apply the changes in order, as if one by one.
+
+        Creating and deleting knotes of descriptors only needs the engine to be told, and telling it many things
+        at once is cheaper: such changes are staged, and the engine hears of them before the first change that
+        is not of this kind, and at the end.  Should it refuse one, that and all behind it are undone, it is made
+        again by itself, in the ordinary way, which reports its error; then the list goes on behind it.
+        """
+        count = len(changes)
+        if self._base >= 0:
+            self._flush_staged(harvest)  # left by a call that ran out of memory
+        self._staging = count > 1
+        i = 0
+        while True:
+            if i == count:
+                back = self._flush_staged(harvest)
+                if back < 0:
+                    return
+                i = back
+                self._staging = False
+            change = changes[i]
+            self._place = i
+            rc = self._change(change, harvest)
+            if rc == _NOT_STAGED or ((rc > 0 or change._flags & EV_RECEIPT) and self._base >= 0):
+                # What comes next needs the engine to know, or reports: first what was put aside.
+                back = self._flush_staged(harvest)
+                self._staging = False
+                if back >= 0:
+                    i = back
+                    continue
+                if rc == _NOT_STAGED:
+                    continue
+            self._staging = count > 1
+            # -1: applied, and the knote is new; _FRESH: refused, while a new one was being made.
+            fresh = rc < 0 or rc & _FRESH
+            if rc > 0:
+                rc &= ~_FRESH
+                if harvest.filled == maxevents:
+                    harvest.error = rc
+                    harvest.culprit = change
+                    return
+                self._report(harvest, change, rc, fresh)
+            elif change._flags & EV_RECEIPT:
+                if harvest.filled == maxevents:
+                    harvest.lost = True
+                    return
+                self._report(harvest, change, 0, fresh)
+            i += 1
+
+    def _can_stage(self, change: kevent, filt: Filter, source: Source | None, kn: Knote | None) -> bool:
+        if not self._staging or not filt.is_fd:
+            return False
+        if kn is not None:
+            return bool(change._flags & EV_DELETE) and kn.source is not None and self.interest.can_stage(kn.source, kn)
+        if change._flags & (EV_CLEAR | EV_DISABLE) or change._fflags & NOTE_LOWAT or not change._flags & EV_ADD:
+            return False
+        return source is None or self.interest.is_plain(source)
+
+    def _stage(self, kn: Knote, source: Source) -> None:
+        if self._base < 0:
+            self._base = self._place
+        self._log.append(kn)
+        self.interest.stage(source, self._place)
+
+    def _flush_staged(self, harvest: Harvest) -> int:
+        """Tell the engine what was staged.  -1, or the place of the first change that it refused, which is undone
+        with all that were staged behind it."""
+        if self._base < 0:
+            return -1
+        touched = self.interest.staged
+        failed = self.interest.flush()
+        log = self._log
+        keep = len(log)
+        place = -1
+        if failed is not None:
+            place = failed.place
+            keep = place - self._base
+            while len(log) > keep:
+                kn = log.pop()
+                if kn.status & DEAD:
+                    self._revive(kn)
+                else:
+                    self.bury(kn, harvest)
+        for kn in log:
+            if kn.status & DEAD:
+                self._recycle(kn, harvest)
+        log.clear()
+        for source in touched:
+            source.place = -1
+            if failed is not None and self.interest.armed(source):
+                # It may have been told of changes that are undone by now.
+                self.interest.sync(source)
+            if source.knotes is None and not self.interest.armed(source):
+                self.table.drop_source(source)
+        self._base = -1
+        return place
+
+    def _revive(self, kn: Knote) -> None:
+        # A deletion that is undone: READ and WRITE let go of nothing in detach().
+        kn.status &= ~DEAD
+        if kn.source is not None:
+            self._join(kn.source, kn)
+        if kn.hint:
+            kn.hint = 0
+            self.ready.append(kn)
+
+    def _report(self, harvest: Harvest, change: kevent, error: int, fresh: bool) -> None:
+        # Exactly EV_ERROR in flags (S-036); a new knote's notes are cleared by then (S-037), a user event's
+        # are stripped of their control bits (trace user_receipt).
+        fflags = change._fflags
+        if fresh:
+            fflags = 0
+        elif change._filter == EVFILT_USER and not error:
+            fflags &= NOTE_FFLAGSMASK
+        harvest.events.append(kevent(change._ident, change._filter, EV_ERROR, fflags, error, change._udata))
+        harvest.filled += 1
+
+    def _change(self, change: kevent, harvest: Harvest) -> int:
+        """Apply one change: 0, -1 when it made a new knote, or an errno, with _FRESH if it was making one.
+        _NOT_STAGED: not applied, since it cannot wait together with those that do."""
+        number = change._filter
+        flags = change._flags
+        if number == 0:
+            return 0  # FreeBSD passes over it without a word (S-040).
+        filt = self._filters[-number] if -len(self._filters) < number < 0 else None
+        if filt is None:
+            return _EINVAL
+        if flags & EV_ENABLE and flags & EV_DISABLE:
+            return _EINVAL
+        source = None
+        fd = -1
+        if filt.is_fd:
+            if change._ident > _INT_MAX:
+                return _EBADF
+            fd = change._ident
+            source = self.table.source(fd)
+            kn = None if source is None else source.find(number)
+        else:
+            kn = self.table.find(number, change._ident)
+        if self._base >= 0 and not self._can_stage(change, filt, source, kn):
+            return _NOT_STAGED
+        if kn is not None and not flags & EV_DELETE:
+            rc = self._modify(change, kn, flags, harvest)
+            if rc >= 0:
+                return rc
+            # Its descriptor turned out to be closed or another file: there is no such knote.
+            source = None
+        elif kn is not None:
+            return self._delete(kn, harvest)
+        if not flags & EV_ADD:
+            return _EBADF if filt.is_fd and is_open(fd) < 0 else _ENOENT
+        if flags & EV_KEEPUDATA:
+            return _EINVAL
+        return self._create(change, filt, source, harvest)
+
+    def _create(self, change: kevent, filt: Filter, source: Source | None, harvest: Harvest) -> int:
+        kn = self._spare.pop() if self._spare else Knote.__new__(Knote)
+        kn.begin(
+            change._ident, filt, change._flags & STICKY | filt.forced, change._fflags, change._data, change._udata
+        )
+        kn.born = self.turn
+        if change._flags & EV_DISABLE:
+            kn.status |= DISABLED
+        if not filt.is_fd:
+            rc = filt.attach(kn)
+            if rc == 0:
+                self.table.add(kn)
+                return -1
+            harvest.graveyard.append(kn)
+            return rc | _FRESH
+        fd = change._ident
+        # Where the engine's answer will tell that an armed number has become another file, nobody else is asked.
+        if source is not None and (
+            kn.flags & EV_CLEAR or kn.status & DISABLED or not source.armed[0] or source.armed[0] & EDGE
+        ):
+            if not same(fd, source.identity):
+                self.vanish(source, harvest)
+                source = None
+        if source is None:
+            identity = describe(fd)
+            if not identity:
+                harvest.graveyard.append(kn)
+                return _EBADF
+            source = self.table.add_source(fd, identity)
+        self._join(source, kn)
+        rc = filt.attach(kn)
+        if rc == 0 and self._staging and self.interest.can_stage(source, kn):
+            self._stage(kn, source)
+            return -1
+        if rc == 0 and not kn.status & DISABLED:
+            if kn.status & SOFT:
+                self.ready.append(kn)
+            else:
+                rc = self.interest.sync(source)
+                if rc == -_ENOENT and source.knotes is not kn:
+                    self._part(source, kn)
+                    self.vanish(source, harvest)
+                    return self._create(change, filt, None, harvest)
+                if rc == -_EPERM:
+                    self._soften(source)
+                    rc = 0
+                rc = -rc
+        if rc == 0:
+            return -1
+        self.bury(kn, harvest)
+        if rc == _EBADF:
+            self.vanish(source, harvest)
+        elif source.knotes is None:
+            self.interest.release(source)
+            self.table.drop_source(source)
+        else:
+            self.interest.sync(source)
+        return rc | _FRESH
+
+    def _soften(self, source: Source) -> None:
+        # No engine watches such a file: it is always ready, as poll(2) says, or asked when its turn comes (S-395).
+        source.soft = True
+        kn = source.knotes
+        while kn is not None:
+            kn.status |= SOFT
+            if not kn.status & DISABLED:
+                self.ready.append(kn)
+            kn = kn.sibling
+
+    def _modify(self, change: kevent, kn: Knote, flags: int, harvest: Harvest) -> int:
+        """0, an errno, or -1 when the knote's descriptor is gone."""
+        source = kn.source
+        if source is not None and not same(source.fd, source.identity):
+            self.vanish(source, harvest)
+            return -1
+        if flags & EV_ADD and flags & EV_KEEPUDATA:
+            return _EINVAL
+        rc = kn.filt.touch(kn, flags, change._fflags, change._data)
+        if rc:
+            return rc
+        if not flags & EV_KEEPUDATA:
+            harvest.graveyard.append(kn.udata)
+            kn.udata = change._udata
+        if flags & EV_FORCEONESHOT:
+            kn.flags |= EV_ONESHOT
+            kn.status |= FORCED
+        if flags & EV_DISABLE:
+            # Disarming waits until the kernel reports it while disabled: an ENABLE before that finds its place
+            # in the kernel's order kept (trace order_disable_enable), and both cost no system call.
+            kn.status |= DISABLED
+            return 0
+        if flags & EV_ENABLE:
+            kn.status &= ~DISABLED
+        if kn.status & DISABLED:
+            return 0
+        if source is None:
+            if kn.status & (ACTIVE | FORCED):
+                self.ready.append(kn)
+            return 0
+        if kn.status & (SOFT | FORCED):
+            self.resting.remove(kn)
+            self.ready.append(kn)
+        if kn.flags & EV_CLEAR:
+            # A change evaluates the filter afresh, edge or not (S-073).
+            source.rearm |= kn.wants
+        kn.status &= ~DEMOTED
+        rc = self.interest.sync(source)
+        if rc in (-_ENOENT, -_EBADF):
+            self.vanish(source, harvest)
+            return -1
+        return -rc
+
+    def _delete(self, kn: Knote, harvest: Harvest) -> int:
+        source = kn.source
+        if source is not None and self._staging and source.armed[0] and self.interest.can_stage(source, kn):
+            home = kn.home
+            self._unlink(kn)
+            kn.hint = home
+            self._stage(kn, source)
+            return 0
+        self.bury(kn, harvest)
+        if source is None:
+            return 0
+        if not self.interest.armed(source) or source.armed[1] or source.armed[2]:
+            rc = 0 if same(source.fd, source.identity) else -_ENOENT
+            if rc == 0:
+                rc = self.interest.sync(source)
+        else:
+            rc = self.interest.sync(source)
+        if rc in (-_ENOENT, -_EBADF):
+            # The number was closed, or means another file, before it was deleted: so were its knotes (S-086).
+            self.vanish(source, harvest)
+            return _EBADF if is_open(source.fd) < 0 else _ENOENT
+        if source.knotes is None:
+            self.table.drop_source(source)
+        return -rc
+
+    def _unlink(self, kn: Knote) -> None:
+        kn.status |= DEAD
+        if kn.home:
+            self.ready.remove(kn)
+            self.again.remove(kn)
+            self.resting.remove(kn)
+            self.late.remove(kn)
+        kn.filt.detach(kn)
+        if kn.source is None:
+            self.table.remove(kn)
+        else:
+            self._part(kn.source, kn)
+
+    def _join(self, source: Source, kn: Knote) -> None:
+        if source.knotes is not None:
+            self.table.shared += 1
+        source.add(kn)
+
+    def _part(self, source: Source, kn: Knote) -> None:
+        source.remove(kn)
+        if source.knotes is not None:
+            self.table.shared -= 1
+
+    def bury(self, kn: Knote, harvest: Harvest) -> None:
+        """Take kn out of everything.  Its udata goes after the lock; kn itself waits to be used again, which saves
+        a third of what a new one costs, if nothing else can hold it (a clock's heap can hold a timer)."""
+        self._unlink(kn)
+        self._recycle(kn, harvest)
+
+    def _recycle(self, kn: Knote, harvest: Harvest) -> None:
+        harvest.graveyard.append(kn.udata)
+        kn.udata = None
+        if kn.filt.is_fd and len(self._spare) < _SPARE:
+            self._spare.append(kn)
+
+    def vanish(self, source: Source, harvest: Harvest) -> None:
+        """The descriptor was closed: its knotes go without a word (S-084)."""
+        while source.knotes is not None:
+            kn = source.knotes
+            self.bury(kn, harvest)
+        self.table.drop_source(source)
