@@ -12,7 +12,7 @@ import os
 import resource
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from knote import constants
 
@@ -121,6 +121,6 @@ def refused(change: kevent | None, number: int) -> OSError:
 
 def unraisable(error: Exception, source: object) -> None:
     """An error that has no caller to go to: to sys.unraisablehook, as CPython does with a finalizer's."""
-    sys.unraisablehook(
-        sys.UnraisableHookArgs((type(error), error, error.__traceback__, "Deferred change refused in", source))
-    )
+    what = (type(error), error, error.__traceback__, "Deferred change refused in", source)
+    make: Any = sys.UnraisableHookArgs  # typeshed shows a protocol; it is a struct sequence
+    sys.unraisablehook(make(what))

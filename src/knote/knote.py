@@ -33,8 +33,9 @@ class Knote:
     """
 
     __slots__ = (
-        "ahead", "behind", "born", "data", "due", "fflags", "filt", "filter", "flags", "hint", "hits", "home", "ident", "period",
-        "sdata", "served", "sfflags", "shown", "sibling", "source", "status", "udata", "wants",
+        "ahead", "behind", "born", "data", "due", "fflags", "filt", "filter", "flags", "hint", "hits", "home",
+        "ident", "period", "sdata", "served", "sfflags", "shown", "sibling", "source", "status", "udata",
+        "wants",
     )  # fmt: skip
 
     def begin(self, ident: int, filt: Filter, flags: int, sfflags: int, sdata: int, udata: Any) -> None:

@@ -42,8 +42,8 @@ class Queue:
     """
 
     __slots__ = (
-        "__weakref__", "_collector", "_deferred", "_engine", "_epoch", "_evacuating", "_forks", "_freed", "_lock",
-        "_pool", "_raised", "_registry", "_waiters", "_wake", "closed",
+        "__weakref__", "_collector", "_deferred", "_engine", "_epoch", "_evacuating", "_forks", "_freed",
+        "_lock", "_pool", "_raised", "_registry", "_waiters", "_wake", "closed",
     )  # fmt: skip
 
     def __init__(self, engine_type: type[Engine]) -> None:
@@ -232,8 +232,8 @@ class Queue:
                 return []
 
     def _rebuild(self, harvest: Harvest) -> None:
-        """Build the kernel's set anew.  Whoever waits on the old one must come back to the new: the wake descriptor,
-        which is in both, stays up until they have."""
+        """Build the kernel's set anew.  Whoever waits on the old one must come back to the new one: the wake
+        descriptor, which is in both, stays up until they have."""
         self._collector.rebuild = False
         wake_raise(self._wake)
         self._raised = True

@@ -62,8 +62,8 @@ class Registry:
     """
 
     __slots__ = (
-        "_base", "_filters", "_log", "_place", "_spare", "_staging", "again", "clocks", "drains", "interest", "late",
-        "ready", "resting", "table", "turn",
+        "_base", "_filters", "_log", "_place", "_spare", "_staging", "again", "clocks", "drains", "interest",
+        "late", "ready", "resting", "table", "turn",
     )  # fmt: skip
 
     def __init__(self, engine_type: type[Engine]) -> None:
@@ -149,7 +149,7 @@ class Registry:
                     continue
             self._staging = count > 1
             # -1: applied, and the knote is new; _FRESH: refused, while a new one was being made.
-            fresh = rc < 0 or rc & _FRESH
+            fresh = rc < 0 or rc & _FRESH != 0
             if rc > 0:
                 rc &= ~_FRESH
                 if harvest.filled == maxevents:
@@ -168,7 +168,9 @@ class Registry:
         if not self._staging or not filt.is_fd:
             return False
         if kn is not None:
-            return bool(change._flags & EV_DELETE) and kn.source is not None and self.interest.can_stage(kn.source, kn)
+            if kn.source is None or not change._flags & EV_DELETE:
+                return False
+            return self.interest.can_stage(kn.source, kn)
         if change._flags & (EV_CLEAR | EV_DISABLE) or change._fflags & NOTE_LOWAT or not change._flags & EV_ADD:
             return False
         return source is None or self.interest.is_plain(source)

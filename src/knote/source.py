@@ -33,8 +33,8 @@ class Source:
     """
 
     __slots__ = (
-        "armed", "asked", "connected", "deliveries", "fd", "generation", "identity", "kind", "knotes", "listening", "mark", "place", "planned", "rearm", "soft",
-        "token",
+        "armed", "asked", "connected", "deliveries", "fd", "generation", "identity", "kind", "knotes",
+        "listening", "mark", "place", "planned", "rearm", "soft", "token",
     )  # fmt: skip
 
     def __init__(self, fd: int, generation: int, identity: int) -> None:

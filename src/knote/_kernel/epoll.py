@@ -9,8 +9,8 @@ import ctypes
 import errno
 import os
 
-from knote._kernel.batch import Batch, epoll_event
 from knote._kernel._libc import function
+from knote._kernel.batch import Batch, epoll_event
 
 _create = function("epoll_create1", ctypes.c_int)
 _ctl = function("epoll_ctl", ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.POINTER(epoll_event))

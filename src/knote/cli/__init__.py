@@ -41,43 +41,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
             status = _verb(given, closed)
         except SystemExit as error:  # argparse, after --help or a wrong option
             status = error.code if isinstance(error.code, int) else 1
-        return _flush() or status
+        return status
     except BrokenPipeError:
         return _die(signal.SIGPIPE)
     except KeyboardInterrupt:
         return _die(signal.SIGINT)
-
-
-def _flush() -> int:
-    # Here and not at exit, where an error could no longer be told.
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        raise
     except OSError as error:
-        from knote.cli.say import say
+        from knote.cli.say import failure, say
 
-        say(f"knote: standard output: {error.strerror}")
-        sys.stdout = None  # Python would try again, and complain in its own words
+        say(f"knote: {failure(error)}")
         return 1
-    return 0
 
 
 def _verb(given: list[str], closed: frozenset[int]) -> int:
     name = given[0] if given else ""
     if name in VERBS:
         return int(importlib.import_module(f"knote.cli.{name}").run(given[1:], closed))
+    from knote.cli.say import say, show
+
     if name in ("-h", "--help", "help"):
         if given[1:2] and given[1] in VERBS:
             return _verb([given[1], "--help"], closed)
-        print(_usage(), end="")
+        show(_usage())
         return 0
     if name in ("-V", "--version"):
-        print(_version())
+        show(_version() + "\n")
         return 0
-    from knote.cli.say import say
-
     if not name:
         say(_usage().rstrip())
     else:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from knote.cli.say import say
+from knote.cli.say import say, show
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,6 +26,10 @@ class Parser(argparse.ArgumentParser):
             metavar="NAME",
             help="the kernel mechanism under the kqueue (default: $KNOTE_ENGINE, or the best there is)",
         )
+
+    def print_help(self, file: Any = None) -> None:
+        """To standard output."""
+        show(self.format_help())
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where to read on."""

@@ -16,9 +16,24 @@ def say(text: str) -> None:
         pass  # closed or full: there is nobody left to tell
 
 
+def show(text: str) -> None:
+    """Text on standard output, at once: an error at exit could no longer be told.  Raises OSError with a filename
+    that names it."""
+    import sys
+
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        sys.stdout = None  # Python would try again at its end, and complain in its own words
+        raise OSError(error.errno, error.strerror, "standard output") from None
+
+
 def quoted(name: str) -> str:
     """A file name as a shell would read it: as it is, or in quotes."""
-    return name if name == "-" else shlex.quote(name)
+    return name if name in ("-", "standard output") else shlex.quote(name)
 
 
 def failure(error: OSError) -> str:

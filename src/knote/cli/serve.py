@@ -8,7 +8,7 @@ import sys
 from knote.apps import address as addresses
 from knote.apps.service import SERVICES, ServiceError, describe
 from knote.cli.arguments import Parser
-from knote.cli.say import say
+from knote.cli.say import say, show
 
 _DESCRIPTION = """\
 A TCP server on kevent.  It prints its address, and serves until Ctrl-C or SIGTERM."""
@@ -80,13 +80,11 @@ def _announce(sockname: tuple[str, int], service: str) -> None:
     # What listens on every address is tried on this machine's own.
     to = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     try:
-        print(
+        show(
             f"{addresses.text(sockname)}\n"
             f"{service}: {describe(service)}.\n"
             f"Try it from another terminal:  echo hello | knote connect {to} {port}\n"
-            "Stop it with Ctrl-C.",
-            flush=True,
+            "Stop it with Ctrl-C.\n"
         )
     except OSError:
-        # Whoever started it does not listen to what it says; it serves all the same.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        pass  # whoever started it does not listen to what it says; it serves all the same

@@ -15,7 +15,6 @@ from knote.source import (
     KIND_DATAGRAM,
     KIND_FIFO,
     KIND_PIPE,
-    KIND_SEQPACKET,
     KIND_TCP,
     KIND_UNIX_STREAM,
 )
@@ -44,7 +43,7 @@ class Write(Filter):
         self.wants = OUT
 
     def attach(self, kn: Knote) -> int:
-        """Filter.attach().  A pipe without a reader is refused, a FIFO is not (trace pipe_write_eof, fifo_write)."""
+        """Filter.attach().  A pipe without a reader is refused (trace pipe_write_eof), a FIFO is not."""
         source = kn.source
         assert source is not None
         if source.kind == KIND_PIPE and poll(source.fd, OUT) & ERR:
