@@ -7,11 +7,11 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from bench import machine, report, runner
+from bench import machine, report, runner, worker
 from bench.cases import CASES
 from bench.model import Settings
 
-QUICK = Settings(rounds=5, seconds=0.005)
+QUICK = Settings(rounds=5, processes=1, seconds=0.005)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,17 +41,10 @@ def main() -> int:
         if options.rounds < 1:
             parser().error("--rounds: at least 1")
         settings = dataclasses.replace(settings, rounds=options.rounds)
-    machine.raise_descriptor_limit()
     about = machine.describe()
-    print(preamble(about, settings), end="\n\n")
-    outcome: list[runner.Result | runner.Skipped] = []
-    progress = report.progress(options.plain)
-    try:
-        for case in CASES:
-            if not options.only or case.name in options.only:
-                outcome += runner.run(case, settings, progress)
-    finally:
-        progress.end()
+    print(preamble(about, settings), end="\n\n", flush=True)
+    names = [case.name for case in CASES if not options.only or case.name in options.only]
+    outcome = measure(names, settings, options.plain)
     report.show([item for item in outcome if isinstance(item, runner.Result)], options.plain)
     skipped = [item for item in outcome if isinstance(item, runner.Skipped)]
     for item in skipped:
@@ -62,6 +55,24 @@ def main() -> int:
     return 1 if skipped else 0
 
 
+def measure(
+    names: list[str], settings: Settings, plain: bool
+) -> list[runner.Result | runner.Skipped]:
+    """These cases in each process, with its part of the rounds."""
+    count = min(settings.processes, settings.rounds)
+    progress = report.progress(len(names) * count, plain)
+    outcome: dict[str, list[runner.Result | runner.Skipped]] = {name: [] for name in names}
+    try:
+        for number in range(count):
+            rounds = (settings.rounds + number) // count
+            for name in names:
+                progress.step(f"{name}, process {number + 1} of {count}")
+                outcome[name] += worker.ask(name, dataclasses.replace(settings, rounds=rounds))
+    finally:
+        progress.end()
+    return [item for name in names for item in runner.merged(outcome[name])]
+
+
 def preamble(about: dict[str, object], settings: Settings) -> str:
     """What the figures depend on, in words."""
     build = about["build"]
@@ -70,7 +81,8 @@ def preamble(about: dict[str, object], settings: Settings) -> str:
         f"knote {about['knote']} ({build['build']}), CPython {about['python']}, "
         f"Linux {about['kernel']}",
         f"{about['processor']}, {about['cores']} cores, {about['machine']}; {about['compiler']}",
-        f"Median of {settings.rounds} paired rounds with their quartiles, one core"
+        f"Median of {settings.rounds} paired rounds, from {settings.processes} process(es), "
+        "with their quartiles; one core"
         + (", real-time priority." if about["realtime"] else ", ordinary priority: expect noise."),
         "Noise: quartiles of the peer's ratio to itself.",
     ]

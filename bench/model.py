@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 class Settings:
     """How much to measure.
 
+    rounds: in all; processes: among how many they are shared out; seconds: of each sample.
     scale: what the sizes of a case (1000 descriptors, say) are multiplied by; 1 except in tests.
     """
 
-    rounds: int = 21
+    rounds: int = 25
+    processes: int = 5
     seconds: float = 0.02
     scale: float = 1.0
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-import statistics
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Any
+from statistics import median
+from typing import TYPE_CHECKING, Any
 
-from bench.runner import Progress, Result, Skipped
+from bench.runner import Result, Skipped
+
+if TYPE_CHECKING:
+    from bench.bar import Bar
 
 COLUMNS = ("case", "what", "ratio", "quartiles", "noise", "target", "", "ours", "peer", "beside")
 
@@ -17,7 +20,8 @@ COLUMNS = ("case", "what", "ratio", "quartiles", "noise", "target", "", "ours", 
 def cells(result: Result) -> list[str]:
     """A row of the table.  Times are medians, in nanoseconds per unit."""
     measured, target = result.measured, result.target
-    if not result.ratio:
+    noise = result.noise
+    if noise is None:
         return [
             result.case,
             result.row,
@@ -28,14 +32,13 @@ def cells(result: Result) -> list[str]:
             result.verdict,
             *[""] * 3,
         ]
-    times = [f"{name} {_time(statistics.median(result.samples[name]))}" for name in result.names]
-    assert result.noise is not None
+    times = [f"{name} {_time(median(result.samples[name]))}" for name in result.names]
     return [
         result.case,
         result.row,
         f"{measured.median:.2f} ×",
         f"{measured.low:.2f}–{measured.high:.2f}",
-        f"{result.noise.low:.2f}–{result.noise.high:.2f}",
+        f"{noise.low:.2f}–{noise.high:.2f}",
         "" if target is None else f"≤ {target:g} ×",
         result.verdict,
         f"{times[0]}/{result.unit}",
@@ -78,15 +81,26 @@ def show(results: Sequence[Result], plain: bool) -> None:
     Console().print(table)
 
 
-def progress(plain: bool) -> Progress:
+class Silence:
+    """Where nobody looks, or rich is not installed."""
+
+    def step(self, what: str) -> None:
+        """One step is done; `what` comes next."""
+
+    def end(self) -> None:
+        """No more steps."""
+
+
+def progress(steps: int, plain: bool) -> Bar | Silence:
     """A bar on stderr where somebody looks at it."""
-    if plain or not sys.stderr.isatty():
-        return Progress()
-    try:
-        from bench.bar import Bar
-    except ImportError:
-        return Progress()
-    return Bar()
+    if not plain and sys.stderr.isatty():
+        try:
+            from bench.bar import Bar
+        except ImportError:
+            pass
+        else:
+            return Bar(steps)
+    return Silence()
 
 
 def document(
@@ -99,6 +113,13 @@ def document(
         if isinstance(item, Skipped):
             skipped.append(asdict(item))
         else:
-            results.append({**asdict(item), "verdict": item.verdict})
+            results.append(
+                {
+                    **asdict(item),
+                    "measured": asdict(item.measured),
+                    "noise": asdict(item.noise) if item.noise else None,
+                    "verdict": item.verdict,
+                }
+            )
     run = {"machine": machine, "settings": settings, "results": results, "skipped": skipped}
     return json.dumps(run, indent=1, ensure_ascii=False)

@@ -3,13 +3,16 @@
 A shared machine is slow for seconds at a time; what is measured within the same tenth of a second
 suffers alike, so figures are compared within a round and the median is taken of the quotients.  The
 peer runs twice in each round: how far its two figures are apart is the noise that any ratio has.
+
+What a process gets where in its memory is good for some per cent, for as long as it lives; so the
+rounds are shared out among processes, and their quartiles tell of this as well (see worker.py).
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from bench import machine
@@ -23,25 +26,39 @@ REST = 0.1
 """Part of a round left to everybody else: the kernel throttles real-time tasks above 95 %."""
 
 
+Samples = dict[str, list[float]]
+"""Name → figures, round by round: ours, the peer, the peer again, what ran beside them."""
+
+
 @dataclass(frozen=True)
 class Result:
-    """One row, measured.  samples: name → ns per unit (or the figure itself), round by round."""
+    """One row, measured: nanoseconds per unit, or where there is no ratio the figure itself."""
 
     case: str
     row: str
     unit: str
     target: float | None
-    measured: Spread
-    """Of the ratio, or of the figure."""
-    noise: Spread | None
-    """Of the peer against itself."""
-    samples: dict[str, list[float]] = field(repr=False)
-    ratio: bool = True
+    ratio: bool
+    samples: Samples = field(repr=False)
 
     @property
     def names(self) -> list[str]:
         """Of the contenders: ours, the peer, what ran beside them."""
         return [name for name in self.samples if not name.endswith(AGAIN)]
+
+    @property
+    def measured(self) -> Spread:
+        """Of the ratio, or of the figure."""
+        ours, *others = self.samples.values()
+        return Spread.of(paired(ours, others[0]) if self.ratio else ours)
+
+    @property
+    def noise(self) -> Spread | None:
+        """Of the peer's ratio to itself."""
+        if not self.ratio:
+            return None
+        _, peer, again, *_ = self.samples.values()
+        return Spread.of(paired(again, peer))
 
     @property
     def verdict(self) -> str:
@@ -57,18 +74,13 @@ class Skipped:
     reason: str
 
 
-Samples = dict[str, list[float]]
-"""By contender's name, round by round."""
-
-
-def measure(row: Row, settings: Settings, tick: Callable[[], None] = lambda: None) -> Samples:
-    """Run all rounds of a row; tick() is called after each."""
+def measure(row: Row, settings: Settings) -> Samples:
+    """Run all rounds of a row."""
     if isinstance(row, Figure):
         name = row.name
         samples: Samples = {name: []}
         for _ in range(min(row.rounds, settings.rounds)):
             samples[name].append(row.sample())
-            tick()
         return samples
     seconds = row.seconds or settings.seconds
     entries: list[tuple[str, Contender]] = [
@@ -88,50 +100,31 @@ def measure(row: Row, settings: Settings, tick: Callable[[], None] = lambda: Non
                 if number:  # the first round warms caches up and finds the numbers of turns
                     samples[name].append(figure)
             time.sleep(REST * (time.monotonic() - start))
-            if number:
-                tick()
     return samples
 
 
 def result(case: Case, row: Row, samples: Samples) -> Result:
-    """The statistics of one row."""
-    if isinstance(row, Figure):
-        figure = Spread.of(samples[row.name])
-        return Result(case.name, row.name, row.unit, row.target, figure, None, samples, ratio=False)
-    ours, peer = samples[row.ours.name], samples[row.peer.name]
-    again = samples[row.peer.name + AGAIN]
-    measured, noise = Spread.of(paired(ours, peer)), Spread.of(paired(again, peer))
-    return Result(case.name, row.name, row.unit, row.target, measured, noise, samples)
+    """The row with what was measured of it."""
+    return Result(case.name, row.name, row.unit, row.target, not isinstance(row, Figure), samples)
 
 
-def rounds_of(row: Row, settings: Settings) -> int:
-    """How often measure() will tick."""
-    return min(row.rounds, settings.rounds) if isinstance(row, Figure) else settings.rounds
-
-
-def run(case: Case, settings: Settings, progress: Progress) -> Iterator[Result | Skipped]:
+def run(case: Case, settings: Settings) -> Iterator[Result | Skipped]:
     """Every row of a case, as they are ready."""
     try:
         with case.rows(settings) as rows:
-            progress.begin(case.name, sum(rounds_of(row, settings) for row in rows))
             for row in rows:
-                progress.row(row.name)
-                yield result(case, row, measure(row, settings, progress.tick))
+                yield result(case, row, measure(row, settings))
     except Unavailable as reason:
         yield Skipped(case.name, str(reason))
 
 
-class Progress:
-    """Told of every round; this one shows nothing."""
-
-    def begin(self, case: str, rounds: int) -> None:
-        """A case of so many rounds begins."""
-
-    def row(self, name: str) -> None:
-        """A row of it begins."""
-
-    def tick(self) -> None:
-        """A round is done."""
-
-    def end(self) -> None:
-        """Nothing more comes."""
+def merged(outcome: Iterable[Result | Skipped]) -> list[Result | Skipped]:
+    """The rounds of several processes as one: same rows, longer samples."""
+    found: dict[tuple[str, ...], Result | Skipped] = {}
+    for item in outcome:
+        key = (item.case, item.row) if isinstance(item, Result) else (item.case,)
+        first = found.setdefault(key, item)
+        if isinstance(item, Result) and isinstance(first, Result) and first is not item:
+            for name, figures in item.samples.items():
+                first.samples[name].extend(figures)
+    return list(found.values())

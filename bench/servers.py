@@ -6,6 +6,7 @@ Each prints 127.0.0.1:PORT and serves until it is killed.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import select
 import socket
 import sys
@@ -93,9 +94,7 @@ def by_asyncio() -> None:
 
 def by_uvloop() -> None:
     """uvloop, if it is installed."""
-    import uvloop
-
-    uvloop.run(serve_protocol())
+    importlib.import_module("uvloop").run(serve_protocol())
 
 
 SERVERS: dict[str, Callable[[], None]] = {

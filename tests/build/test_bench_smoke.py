@@ -86,6 +86,17 @@ def test_a_row_measures_the_peer_against_itself() -> None:
     assert result.noise is not None and result.noise.median == 1.0
 
 
+def test_processes_add_their_rounds_up() -> None:
+    from bench.runner import Result, Skipped, merged
+
+    def measured(figure: float) -> Result:
+        return Result("a case", "a row", "byte", 3.0, False, {"a row": [figure]})
+
+    (both, skipped) = merged([measured(1.0), Skipped("other", "?"), measured(2.0), Skipped("other", "?")])
+    assert isinstance(both, Result) and both.samples == {"a row": [1.0, 2.0]}
+    assert skipped == Skipped("other", "?")
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_tiny_round(name: str, tmp_path: Path) -> None:
     from bench import report, runner
@@ -94,7 +105,7 @@ def test_a_tiny_round(name: str, tmp_path: Path) -> None:
 
     (case,) = (case for case in listed if case.name == name)
     settings = Settings(rounds=1, seconds=0.0005, scale=0.02)
-    outcome = list(runner.run(case, settings, runner.Progress()))
+    outcome = list(runner.run(case, settings))
     results = [item for item in outcome if isinstance(item, runner.Result)]
     assert results and results == outcome, outcome
     for result in results:
