@@ -1,6 +1,6 @@
 cimport cython
 
-from knote._kernel.fd cimport same
+from knote._kernel.fd cimport Counts, same
 from knote.engines.base cimport Engine
 from knote.filters.base cimport Filter
 from knote.harvest cimport Harvest
@@ -12,21 +12,25 @@ from knote.source cimport Source
 
 cdef unsigned int ACTIVE, DEAD, DEMOTED, DISABLED, FORCED, SEEN, SOFT
 cdef unsigned int EV_CLEAR, EV_DISPATCH, EV_ONESHOT, ERR, HUP
-cdef int EVFILT_WRITE
+cdef int EVFILT_WRITE, _WORTH_COUNTING
 
 
 @cython.final
 cdef class Collector:
     cdef Registry _registry
     cdef Harvest _inner
+    cdef Counts _counts
     cdef set _strays
     cdef unsigned long long _serial
     cdef bint rebuild
     cdef int wake
 
     cpdef begin(self, Harvest harvest)
-    @cython.locals(i=cython.int, token=cython.ulonglong, source=Source, registry=Registry, again=Knote)
+    @cython.locals(i=cython.int, token=cython.ulonglong, source=Source, registry=Registry, again=Knote,
+                   counted=cython.bint, asked=cython.int)
     cpdef gather(self, Harvest harvest, int n)
+    @cython.locals(i=cython.int, source=Source, counts=Counts)
+    cdef bint _count(self, Harvest harvest, int n) except -1
     @cython.locals(kn=Knote, after=Knote, armed=cython.uint, stale=cython.bint, seen=cython.bint)
     cdef _hit(self, Harvest harvest, int lane, Source source, unsigned int mask)
     cdef bint _goes_first(self, Source source, Knote kn) noexcept

@@ -34,7 +34,8 @@ cdef class Interest:
     cpdef bint is_plain(self, Source source) noexcept
     cpdef bint can_stage(self, Source source, Knote kn) noexcept
     cpdef stage(self, Source source, int place)
-    @cython.locals(source=Source, kn=Knote, level=cython.uint, done=cython.int, i=cython.int, told=list)
+    @cython.locals(source=Source, kn=Knote, level=cython.uint, old=cython.uint, done=cython.int, told=cython.int,
+                   failed=Source)
     cpdef Source flush(self)
     cpdef bint armed(self, Source source) noexcept
     @cython.locals(engine=Engine, lane=cython.int)

@@ -142,13 +142,14 @@ class Interest:
         """The place-th change of the list has touched source."""
         if source.place < 0:
             source.place = place
+            source.told = -1
             self.staged.append(source)
 
     def flush(self) -> Source | None:
         """Tell the engine of all staged sources, in the order in which they were touched, each once; one whose
         knotes came and went again it never hears of.  The first source that could not be told, or None; those
         behind it were not told either."""
-        told = []
+        told = 0
         failed = None
         for source in self.staged:
             level = 0
@@ -157,21 +158,25 @@ class Interest:
                 if not kn.status & DISABLED:
                     level |= kn.wants
                 kn = kn.sibling
-            if level != source.armed[0]:
-                source.planned = level
-                self.main.stage(source.fd, source.armed[0], level, source.token)
-                told.append(source)
+            old = source.armed[0]
+            if level != old:
+                source.told = told
+                source.before = old
+                source.armed[0] = level
+                told += 1
+                self.main.stage(source.fd, old, level, source.token)
             elif not same(source.fd, source.identity):
                 # No call names the number, and it is another file's by now.
                 failed = source
                 break
         done = self.main.flush()
-        for i in range(done):
-            source = told[i]
-            source.armed[0] = source.planned
-        if done < len(told):
-            failed = told[done]
-        self.staged = []
+        if done < told:
+            failed = None
+            for source in self.staged:
+                if source.told >= done:
+                    source.armed[0] = source.before
+                    if failed is None:
+                        failed = source
         return failed
 
     def release(self, source: Source) -> int:

@@ -43,21 +43,22 @@ cdef class Registry:
     cpdef wake_resting(self)
     @cython.locals(change=kevent, rc=cython.int, fresh=cython.bint, i=cython.int, count=cython.int, back=cython.int)
     cpdef apply(self, list changes, int maxevents, Harvest harvest)
-    cdef bint _can_stage(self, kevent change, Filter filt, Source source, Knote kn) noexcept
+    cdef bint _can_stage(self, unsigned int flags, unsigned int fflags, Source source, Knote kn) noexcept
     cdef _stage(self, Knote kn, Source source)
     @cython.locals(kn=Knote, source=Source, failed=Source, place=cython.int, keep=cython.int, touched=list, log=list)
     cdef int _flush_staged(self, Harvest harvest) except -9
     cdef _revive(self, Knote kn)
     cdef _recycle(self, Knote kn, Harvest harvest)
     cdef _report(self, Harvest harvest, kevent change, int error, bint fresh)
-    @cython.locals(number=cython.int, flags=cython.uint, filt=Filter, source=Source, kn=Knote, fd=cython.int, rc=cython.int)
+    @cython.locals(number=cython.int, flags=cython.uint, filt=Filter, source=Source, kn=Knote, fd=cython.int, rc=cython.int,
+                   staged=cython.bint)
     cdef int _change(self, kevent change, Harvest harvest) except -9
     @cython.locals(kn=Knote, fd=cython.int, rc=cython.int, identity=cython.ulonglong)
-    cdef int _create(self, kevent change, Filter filt, Source source, Harvest harvest) except -9
+    cdef int _create(self, kevent change, Filter filt, Source source, bint staged, Harvest harvest) except -9
     @cython.locals(rc=cython.int, source=Source)
     cdef int _modify(self, kevent change, Knote kn, unsigned int flags, Harvest harvest) except -9
     @cython.locals(source=Source, rc=cython.int, home=cython.int)
-    cdef int _delete(self, Knote kn, Harvest harvest) except -9
+    cdef int _delete(self, Knote kn, bint staged, Harvest harvest) except -9
     cdef _unlink(self, Knote kn)
     cdef _join(self, Source source, Knote kn)
     cdef _part(self, Source source, Knote kn)

@@ -164,14 +164,12 @@ class Registry:
                 self._report(harvest, change, 0, fresh)
             i += 1
 
-    def _can_stage(self, change: kevent, filt: Filter, source: Source | None, kn: Knote | None) -> bool:
-        if not self._staging or not filt.is_fd:
-            return False
+    def _can_stage(self, flags: int, fflags: int, source: Source | None, kn: Knote | None) -> bool:
         if kn is not None:
-            if kn.source is None or not change._flags & EV_DELETE:
+            if kn.source is None or not flags & EV_DELETE or not kn.source.armed[0]:
                 return False
             return self.interest.can_stage(kn.source, kn)
-        if change._flags & (EV_CLEAR | EV_DISABLE) or change._fflags & NOTE_LOWAT or not change._flags & EV_ADD:
+        if flags & (EV_CLEAR | EV_DISABLE) or fflags & NOTE_LOWAT or not flags & EV_ADD:
             return False
         return source is None or self.interest.is_plain(source)
 
@@ -204,6 +202,7 @@ class Registry:
             if kn.status & DEAD:
                 self._recycle(kn, harvest)
         log.clear()
+        self.interest.staged = []
         for source in touched:
             source.place = -1
             if failed is not None and self.interest.armed(source):
@@ -256,7 +255,8 @@ class Registry:
             kn = None if source is None else source.find(number)
         else:
             kn = self.table.find(number, change._ident)
-        if self._base >= 0 and not self._can_stage(change, filt, source, kn):
+        staged = self._staging and filt.is_fd and self._can_stage(flags, change._fflags, source, kn)
+        if self._base >= 0 and not staged:
             return _NOT_STAGED
         if kn is not None and not flags & EV_DELETE:
             rc = self._modify(change, kn, flags, harvest)
@@ -265,14 +265,16 @@ class Registry:
             # Its descriptor turned out to be closed or another file: there is no such knote.
             source = None
         elif kn is not None:
-            return self._delete(kn, harvest)
+            return self._delete(kn, staged, harvest)
         if not flags & EV_ADD:
             return _EBADF if filt.is_fd and is_open(fd) < 0 else _ENOENT
         if flags & EV_KEEPUDATA:
             return _EINVAL
-        return self._create(change, filt, source, harvest)
+        return self._create(change, filt, source, staged, harvest)
 
-    def _create(self, change: kevent, filt: Filter, source: Source | None, harvest: Harvest) -> int:
+    def _create(
+        self, change: kevent, filt: Filter, source: Source | None, staged: bool, harvest: Harvest
+    ) -> int:
         kn = self._spare.pop() if self._spare else Knote.__new__(Knote)
         kn.begin(
             change._ident, filt, change._flags & STICKY | filt.forced, change._fflags, change._data, change._udata
@@ -303,7 +305,7 @@ class Registry:
             source = self.table.add_source(fd, identity)
         self._join(source, kn)
         rc = filt.attach(kn)
-        if rc == 0 and self._staging and self.interest.can_stage(source, kn):
+        if rc == 0 and staged and not kn.status & SOFT:
             self._stage(kn, source)
             return -1
         if rc == 0 and not kn.status & DISABLED:
@@ -314,7 +316,7 @@ class Registry:
                 if rc == -_ENOENT and source.knotes is not kn:
                     self._part(source, kn)
                     self.vanish(source, harvest)
-                    return self._create(change, filt, None, harvest)
+                    return self._create(change, filt, None, False, harvest)
                 if rc == -_EPERM:
                     self._soften(source)
                     rc = 0
@@ -384,9 +386,9 @@ class Registry:
             return -1
         return -rc
 
-    def _delete(self, kn: Knote, harvest: Harvest) -> int:
+    def _delete(self, kn: Knote, staged: bool, harvest: Harvest) -> int:
         source = kn.source
-        if source is not None and self._staging and source.armed[0] and self.interest.can_stage(source, kn):
+        if staged and source is not None:
             home = kn.home
             self._unlink(kn)
             kn.hint = home

@@ -15,7 +15,11 @@ cdef class Source:
     cdef bint connected
     cdef bint asked
     cdef int place
-    cdef unsigned int planned
+    cdef bint counting
+    cdef bint counted
+    cdef int count
+    cdef int told
+    cdef unsigned int before
     cdef unsigned int rearm
     cdef unsigned int armed[3]
     cdef int mark

@@ -33,8 +33,9 @@ class Source:
     """
 
     __slots__ = (
-        "armed", "asked", "connected", "deliveries", "fd", "generation", "identity", "kind", "knotes",
-        "listening", "mark", "place", "planned", "rearm", "soft", "token",
+        "armed", "asked", "before", "connected", "count", "counted", "counting", "deliveries", "fd",
+        "generation", "identity", "kind", "knotes", "listening", "mark", "place", "rearm", "soft", "token",
+        "told",
     )  # fmt: skip
 
     def __init__(self, fd: int, generation: int, identity: int) -> None:
@@ -52,8 +53,15 @@ class Source:
         """connected was looked up."""
         self.place = -1
         """The first change of the list that touched it and is still to reach the engine; -1 for none."""
-        self.planned = 0
-        """The mask that the engine is about to be told."""
+        self.counting = False
+        """Its READ knote wants the number of bytes."""
+        self.counted = False
+        """count was fetched for the hit that is being judged."""
+        self.count = 0
+        self.told = -1
+        """How many sources of the list the engine was told of before it; -1: it was not."""
+        self.before = 0
+        """What armed[0] was before."""
         self.rearm = 0
         """Directions that the kernel must report again though the mask stays as it is."""
         self.armed = [0, 0, 0]

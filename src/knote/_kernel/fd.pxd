@@ -1,3 +1,20 @@
+cdef class Counts:
+    cdef int *_fds
+    cdef int *_counts
+    cdef int _capacity
+    cdef readonly int n
+    cpdef int reserve(self, int n) except -1
+    cpdef int fetch(self) noexcept
+
+    cdef inline int ask(self, int fd) noexcept:
+        self._fds[self.n] = fd
+        self.n += 1
+        return 0
+
+    cdef inline int count(self, int i) noexcept:
+        return self._counts[i]
+
+
 cpdef unsigned long long describe(int fd) noexcept
 cpdef bint same(int fd, unsigned long long identity) noexcept
 cpdef int is_open(int fd) noexcept

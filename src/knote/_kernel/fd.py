@@ -64,6 +64,36 @@ def _socket_kind(fd: int) -> int:
     return _TCP if tcp else _OTHER
 
 
+class Counts:
+    """FIONREAD of many descriptors at once."""
+
+    def __init__(self) -> None:
+        self._fds: list[int] = []
+        self._counts: list[int] = []
+        self.n = 0
+
+    def reserve(self, n: int) -> int:
+        """Make room for n and forget what was asked."""
+        self._fds.clear()
+        self.n = 0
+        return 0
+
+    def ask(self, fd: int) -> int:
+        """Count this one, too."""
+        self._fds.append(fd)
+        self.n += 1
+        return 0
+
+    def fetch(self) -> int:
+        """Count them all."""
+        self._counts = [readable(fd) for fd in self._fds]
+        return 0
+
+    def count(self, i: int) -> int:
+        """What readable() says of the i-th."""
+        return self._counts[i]
+
+
 def _identity(st: os.stat_result, kind: int) -> int:
     mixed = (st.st_ino * 0x9E3779B97F4A7C15) ^ (st.st_dev << 4)
     return ((mixed | 16) & 0xFFFF_FFFF_FFFF_FFF0) | kind

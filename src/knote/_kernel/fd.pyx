@@ -1,11 +1,15 @@
 """What one descriptor is, and how much it holds.  See kn_fd.h."""
 
+from libc.stdlib cimport free, realloc
+
+
 cdef extern from "kn_fd.h" nogil:
     unsigned long long kn_describe(int fd)
     int kn_same(int fd, unsigned long long identity)
     int kn_is_open(int fd)
     int kn_readable(int fd)
     int kn_peekable(int fd)
+    void kn_readable_many(const int *fds, int *counts, int n)
     int kn_pipe_space(int fd)
     int kn_send_space(int fd)
     int kn_unsent(int fd)
@@ -21,6 +25,31 @@ cdef extern from "kn_fd.h" nogil:
 
 cdef long long _NO_FILE = -0x7fffffffffffffff - 1
 NO_FILE = _NO_FILE
+
+
+cdef class Counts:
+    def __dealloc__(self):
+        free(self._fds)
+        free(self._counts)
+
+    cpdef int reserve(self, int n) except -1:
+        self.n = 0
+        if n > self._capacity:
+            self._fds = <int *>_grown(self._fds, n)
+            self._counts = <int *>_grown(self._counts, n)
+            self._capacity = n
+        return 0
+
+    cpdef int fetch(self) noexcept:
+        kn_readable_many(self._fds, self._counts, self.n)
+        return 0
+
+
+cdef void *_grown(void *old, int n) except NULL:
+    cdef void *grown = realloc(old, <size_t>n * sizeof(int))
+    if grown == NULL:
+        raise MemoryError
+    return grown
 
 
 cpdef unsigned long long describe(int fd) noexcept:

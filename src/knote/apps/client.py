@@ -11,6 +11,7 @@ from typing import Any
 from knote import EV_ADD, EV_ONESHOT, EVFILT_WRITE, kevent, kqueue
 from knote.apps import address
 from knote.apps.flow import Flow
+from knote.apps.handler import deliver
 from knote.apps.inlet import Inlet
 from knote.apps.outlet import Outlet, file_name
 
@@ -105,8 +106,7 @@ class _Session:
         while not self._down.done:
             if self._up is not None and self._up.done and not self._shut:
                 self._half_close()
-            for event in self._queue.control(None, 8, None):
-                event.udata.ready(event)
+            deliver(self._queue.control(None, 8, None))
         if self._up is not None and self._down.write_error is None and self._down.read_error is None:
             self._send_the_rest(self._up)
         self._outcome()
@@ -118,8 +118,7 @@ class _Session:
             events = self._queue.control(None, 8, None if up.pending else 0)
             if not events:
                 break
-            for event in events:
-                event.udata.ready(event)
+            deliver(events)
 
     def _half_close(self) -> None:
         self._shut = True

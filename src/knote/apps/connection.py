@@ -68,8 +68,7 @@ class Connection(Handler):
             reply = self._serve(data)
             size = len(reply) if reply is not None else 0
         except Exception as error:
-            self._server.service_failed(self, error)
-            self.close()
+            self.failed(error)
             return
         if not size:
             return
@@ -84,13 +83,18 @@ class Connection(Handler):
             self.close()
             return
         except TypeError as error:
-            self._server.service_failed(self, error)
-            self.close()
+            self.failed(error)
             return
         if sent != size:
-            self._outgoing = Outgoing(self, reply, sent)
+            rest = bytearray(memoryview(reply)[sent:])
+            self._outgoing = Outgoing(self, rest, self._server.high_water, self._server.low_water)
             self._control(kevent(self.fd, EVFILT_WRITE, EV_ADD, NOTE_NODATA, 0, self._outgoing))
             self._outgoing.check()
+
+    def failed(self, error: Exception) -> None:
+        """The service did not do its part; what it made of the stream up to here is all there is."""
+        self._server.service_failed(self, error)
+        self.close()
 
     def _input_ended(self) -> None:
         # A half-close: the client may still read, so what it is owed goes out first.
@@ -180,11 +184,11 @@ class Outgoing(Handler):
 
     __slots__ = ("_connection", "_high", "_low", "_rest")
 
-    def __init__(self, connection: Connection, reply: Any, sent: int) -> None:
-        self._connection: Any = connection
-        self._high = connection._server.high_water
-        self._low = connection._server.low_water
-        self._rest = bytearray(memoryview(reply)[sent:])
+    def __init__(self, connection: Connection, rest: bytearray, high: int, low: int) -> None:
+        self._connection = connection
+        self._rest = rest
+        self._high = high
+        self._low = low
 
     def size(self) -> int:
         """Bytes of it."""
@@ -195,8 +199,7 @@ class Outgoing(Handler):
         try:
             self._rest += reply
         except TypeError as error:
-            self._connection._server.service_failed(self._connection, error)
-            self._connection.close()
+            self._connection.failed(error)
             return
         self.check()
 

@@ -17,7 +17,7 @@ from knote import (
     kevent,
     kqueue,
 )
-from knote.apps.handler import Handler
+from knote.apps.handler import Handler, deliver
 
 if TYPE_CHECKING:
     from knote.apps.inlet import Inlet
@@ -145,5 +145,4 @@ def run(queue: kqueue, flow: Flow) -> None:
     """Deliver the queue's events until the flow is done."""
     control = queue.control
     while not flow.done:
-        for event in control(None, 8, None):
-            event.udata.ready(event)
+        deliver(control(None, 8, None))

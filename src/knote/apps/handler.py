@@ -19,3 +19,10 @@ class Handler:
     def ready(self, event: kevent) -> None:
         """The event has come; called by the loop that collected it."""
         raise NotImplementedError
+
+
+def deliver(events: list[kevent]) -> None:
+    """Tell each event's handler, in order."""
+    for event in events:
+        handler = event.udata
+        handler.ready(event)

@@ -1,4 +1,3 @@
-# cython: annotation_typing=False
 """The door of the server: accept as many as wait, and stand still while there are no descriptors."""
 
 from __future__ import annotations

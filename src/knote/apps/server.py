@@ -1,4 +1,3 @@
-# cython: annotation_typing=False
 """The classic kqueue server: every client in one thread, and all that happens is a kevent."""
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from knote import EV_ADD, EV_CLEAR, EV_KEEPUDATA, EVFILT_USER, NOTE_TRIGGER, kevent, kqueue
 from knote.apps import address as addresses
 from knote.apps import service as services
-from knote.apps.handler import Handler
+from knote.apps.handler import Handler, deliver
 from knote.apps.listener import Listener, listen
 
 if TYPE_CHECKING:
@@ -95,9 +94,7 @@ class Server:
             control = self.control
             self.stopping = False  # a stop() that came before is still to be collected
             while not self.stopping:
-                for event in control(None, EVENTS, None):
-                    handler = event.udata
-                    handler.ready(event)
+                deliver(control(None, EVENTS, None))
         finally:
             self.close()
 

@@ -19,6 +19,7 @@ cdef class Read(Filter):
     cpdef int touch(self, Knote kn, unsigned int flags, unsigned int fflags, long long data) except -1
     @cython.locals(source=Source, n=cython.int)
     cpdef int event(self, Knote kn, unsigned int hint) except -2
+    cpdef detach(self, Knote kn)
     cdef int _listening(self, Knote kn, Source source, unsigned int hint) noexcept
     cdef int _ended(self, Knote kn, Source source, unsigned int hint) noexcept
     cdef int _file(self, Knote kn, Source source) noexcept

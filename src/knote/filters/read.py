@@ -87,7 +87,13 @@ class Read(Filter):
             kn.status |= SOFT
         else:
             kn.status &= ~SOFT
+        source.counting = not kn.status & SOFT and not kn.sfflags & NOTE_NODATA and not source.listening
         return 0
+
+    def detach(self, kn: Knote) -> None:
+        """Filter.detach()."""
+        if kn.source is not None:
+            kn.source.counting = False
 
     def event(self, kn: Knote, hint: int) -> int:
         """Filter.event()."""
@@ -108,7 +114,7 @@ class Read(Filter):
             return 1 if hint & IN else 0
         if source.listening:
             return self._listening(kn, source, hint)
-        n = readable(source.fd)
+        n = source.count if source.counted else readable(source.fd)
         if n < 0:
             if n == -_EBADF:
                 return -1
