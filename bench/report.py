@@ -14,37 +14,39 @@ from bench.runner import Result, Skipped
 if TYPE_CHECKING:
     from bench.bar import Bar
 
-COLUMNS = ("case", "what", "ratio", "quartiles", "noise", "target", "", "ours", "peer", "beside")
+FIGURES = ("", "ratio", "quartiles", "noise", "target", "")
+COLUMNS = ("case", *FIGURES, "times")
 
 
-def cells(result: Result) -> list[str]:
-    """A row of the table.  Times are medians, in nanoseconds per unit."""
-    measured, target = result.measured, result.target
-    noise = result.noise
+def figures(result: Result) -> list[str]:
+    """The row's name, what was measured, and the verdict."""
+    measured, noise, target = result.measured, result.noise, result.target
     if noise is None:
         return [
-            result.case,
             result.row,
             f"{measured.median:.0f} {result.unit}",
             f"{measured.low:.0f}–{measured.high:.0f}",
             "",
             "" if target is None else f"≤ {target:g}",
             result.verdict,
-            *[""] * 3,
         ]
-    times = [f"{name} {_time(median(result.samples[name]))}" for name in result.names]
     return [
-        result.case,
         result.row,
         f"{measured.median:.2f} ×",
         f"{measured.low:.2f}–{measured.high:.2f}",
         f"{noise.low:.2f}–{noise.high:.2f}",
         "" if target is None else f"≤ {target:g} ×",
         result.verdict,
-        f"{times[0]}/{result.unit}",
-        times[1],
-        "; ".join(times[2:]),
     ]
+
+
+def times(result: Result) -> str:
+    """Medians per unit: ours, the peer's, and of what ran beside them."""
+    if not result.ratio:
+        return ""
+    of = {name: median(result.samples[name]) for name in result.names}
+    told = ", ".join(f"{name} {_time(nanoseconds)}" for name, nanoseconds in of.items())
+    return f"{told} per {result.unit}"
 
 
 def _time(nanoseconds: float) -> str:
@@ -54,7 +56,8 @@ def _time(nanoseconds: float) -> str:
 def markdown(results: Iterable[Result]) -> str:
     """The table as in docs/performance.md."""
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
-    lines += ["| " + " | ".join(cells(result)) + " |" for result in results]
+    for result in results:
+        lines.append("| " + " | ".join([result.case, *figures(result), times(result)]) + " |")
     return "\n".join(lines)
 
 
@@ -62,23 +65,29 @@ COLOURS = {"met": "green", "missed": "red", "unclear": "yellow"}
 
 
 def show(results: Sequence[Result], plain: bool) -> None:
-    """Print the table to stdout."""
+    """Print the table to stdout: for a terminal of 80 columns, or in Markdown."""
     if plain or not sys.stdout.isatty():
         print(markdown(results))
         return
     try:
+        from rich import box
         from rich.console import Console
         from rich.table import Table
     except ImportError:
         print(markdown(results))
         return
-    table = Table(*COLUMNS)
-    for result in results:
-        row = cells(result)
-        if colour := COLOURS.get(result.verdict):
-            row[6] = f"[{colour}]{row[6]}[/]"
-        table.add_row(*row)
-    Console().print(table)
+    console = Console(highlight=False)
+    for case in dict.fromkeys(result.case for result in results):
+        table = Table(title=case, title_justify="left", box=box.SIMPLE_HEAD, expand=True)
+        for name in FIGURES:
+            table.add_column(name, no_wrap=name != "", ratio=1 if not table.columns else None)
+        for result in results:
+            if result.case == case:
+                what, *rest, verdict = figures(result)
+                colour = COLOURS.get(verdict, "default")
+                below = f"\n[dim]{times(result)}[/]" if result.ratio else ""
+                table.add_row(what + below, *rest, f"[{colour}]{verdict}[/]")
+        console.print(table)
 
 
 class Silence:

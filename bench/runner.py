@@ -22,7 +22,7 @@ from bench.stats import Spread, paired, verdict
 AGAIN = ", again"
 """The peer's second name."""
 
-REST = 0.1
+REST = 0.15
 """Part of a round left to everybody else: the kernel throttles real-time tasks above 95 %."""
 
 
