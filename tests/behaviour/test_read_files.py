@@ -1,0 +1,252 @@
+"""EVFILT_READ on what no engine watches, and on what has no count: files, devices, eventfds."""
+
+from __future__ import annotations
+
+import os
+import select
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+import pytest
+
+from knote import EV_ADD, EV_CLEAR, EV_DELETE, EV_DISABLE, EV_ENABLE, EV_ONESHOT, NOTE_FILE_POLL
+from tests.behaviour.words import apply, idle, polls, read, ready, user, write
+from tests.oracle.trace import FILE_EDGES
+from tests.support.events import brief
+from tests.support.plumbing import Pipe
+from tests.support.waiting import SOON
+
+
+@pytest.fixture
+def file() -> Iterator[IO[bytes]]:
+    with tempfile.TemporaryFile(buffering=0) as made:
+        yield made
+
+
+@contextmanager
+def opened(path: str, flags: int) -> Iterator[int]:
+    fd = os.open(path, flags)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+# ---- regular files -----------------------------------------------------------------------------
+
+
+def test_data_is_the_rest_of_the_file(kq: Any, file: IO[bytes]) -> None:
+    """S-125, S-128, S-130: by the offset now, at each call."""
+    fd = file.fileno()
+    assert ready(kq, read(fd)) == []
+    file.write(b"0123456789")
+    file.seek(0)
+    for offset, rest in ((0, 10), (4, 6), (9, 1)):
+        file.seek(offset)
+        assert brief(ready(kq)) == [f"{fd} READ d={rest}"]
+    file.seek(10)
+    idle(kq)
+    file.seek(3)
+    assert brief(ready(kq)) == [f"{fd} READ d=7"]
+
+
+def test_past_the_end_data_is_negative(kq: Any, file: IO[bytes]) -> None:
+    """S-125, S-126: FreeBSD and macOS; libkqueue says 0."""
+    fd = file.fileno()
+    file.write(b"0123456789")
+    apply(kq, read(fd))
+    file.truncate(4)
+    assert brief(ready(kq)) == [f"{fd} READ d=-6"]
+    file.seek(1 << 40)
+    assert brief(ready(kq)) == [f"{fd} READ d={4 - (1 << 40)}"]
+
+
+def test_it_grows_and_is_read_again_and_again(kq: Any, file: IO[bytes]) -> None:
+    """S-129: tail -f, asked at each call."""
+    fd = file.fileno()
+    apply(kq, read(fd))
+    with opened(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_APPEND) as other:
+        for count in range(1, 4):
+            os.write(other, b"x" * count)
+            assert brief(ready(kq)) == [f"{fd} READ d={count}"]
+            assert len(os.read(fd, 100)) == count
+            assert ready(kq) == []
+
+
+def test_file_poll_is_ready_at_the_end_too(kq: Any, file: IO[bytes]) -> None:
+    """S-127."""
+    fd = file.fileno()
+    for _ in range(2):
+        assert brief(ready(kq, read(fd, fflags=NOTE_FILE_POLL))) == [f"{fd} READ d=0"]
+    file.write(b"123")
+    file.seek(0)
+    assert brief(ready(kq)) == [f"{fd} READ d=3"]
+
+
+def test_a_file_that_was_unlinked_goes_on(kq: Any, tmp_path: Any) -> None:
+    """S-131."""
+    path = tmp_path / "f"
+    path.write_bytes(b"123")
+    with opened(str(path), os.O_RDONLY) as fd:
+        assert brief(ready(kq, read(fd))) == [f"{fd} READ d=3"]
+        path.rename(tmp_path / "g")
+        assert brief(ready(kq)) == [f"{fd} READ d=3"]
+        (tmp_path / "g").unlink()
+        assert brief(ready(kq)) == [f"{fd} READ d=3"]
+
+
+@pytest.mark.parametrize("flags", [EV_CLEAR, EV_ONESHOT])
+def test_once(kq: Any, file: IO[bytes], flags: int) -> None:
+    """S-132: no repeat without a change."""
+    file.write(b"123")
+    file.seek(0)
+    assert len(ready(kq, read(file, EV_ADD | flags))) == 1
+    idle(kq)
+
+
+@pytest.mark.needs(FILE_EDGES)
+def test_each_write_is_an_edge(kq: Any, file: IO[bytes]) -> None:
+    """S-132, S-129: and wakes who waits."""
+    file.write(b"123")
+    file.seek(0)
+    assert len(ready(kq, read(file, EV_ADD | EV_CLEAR))) == 1
+    os.pwrite(file.fileno(), b"45", 3)
+    assert brief(kq.control(None, 1, SOON)) == [f"{file.fileno()} READ CLEAR d=5"]
+    idle(kq)
+
+
+def test_disable_enable_delete(kq: Any, file: IO[bytes]) -> None:
+    """S-066, S-068, S-064 where the kernel keeps no state."""
+    fd = file.fileno()
+    file.write(b"123")
+    file.seek(0)
+    assert len(ready(kq, read(fd))) == 1
+    assert ready(kq, read(fd, EV_DISABLE)) == []
+    idle(kq)
+    assert brief(ready(kq, read(fd, EV_ENABLE))) == [f"{fd} READ d=3"]
+    assert ready(kq, read(fd, EV_DELETE)) == []
+    idle(kq)
+
+
+def test_a_file_is_always_room_to_write(kq: Any, file: IO[bytes]) -> None:
+    """S-154; trace file_write."""
+    for _ in range(3):
+        (event,) = ready(kq, write(file))
+        assert (event.ident, event.data, event.flags) == (file.fileno(), 0, 0)
+
+
+def test_a_ready_file_makes_the_queue_readable(kq: Any, file: IO[bytes]) -> None:
+    """S-013, S-471."""
+    assert ready(kq, read(file)) == []
+    assert not polls(kq)
+    apply(kq, write(file))
+    assert polls(kq)
+    apply(kq, write(file, EV_DELETE))
+    assert ready(kq) == []
+    assert not polls(kq)
+
+
+def test_files_among_others(kq: Any, file: IO[bytes], pipe: Pipe) -> None:
+    """S-276, S-277: what is always ready starves nobody, and is not starved."""
+    pipe.write(b"x")
+    file.write(b"x")
+    file.seek(0)
+    changes = [read(file), write(file), read(pipe.r), write(pipe.w), user(1, fflags=0x01000000)]
+    assert len(ready(kq, *changes)) == 5
+    seen: dict[tuple[int, int], int] = {}
+    for _ in range(50):
+        (event,) = kq.control(None, 1, 0)
+        seen[event.ident, event.filter] = seen.get((event.ident, event.filter), 0) + 1
+    assert len(seen) == 5
+    assert max(seen.values()) - min(seen.values()) <= 6, seen
+
+
+# ---- directories and devices -------------------------------------------------------------------
+
+
+def test_a_directory_never_reads(kq: Any, tmp_path: Any) -> None:
+    """Trace dir_read, "Followed"."""
+    with opened(str(tmp_path), os.O_RDONLY | os.O_DIRECTORY) as fd:
+        assert ready(kq, read(fd)) == []
+        (tmp_path / "new").touch()
+        idle(kq)
+        assert ready(kq, read(fd, EV_DELETE)) == []
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "/dev/zero"])
+def test_a_device_that_never_blocks_is_ready(kq: Any, path: str) -> None:
+    """S-124, "Decided" 4: always, with data 0."""
+    with opened(path, os.O_RDWR) as fd:
+        for _ in range(3):
+            events = ready(kq, read(fd), write(fd))
+            assert brief(events) == [f"{fd} READ d=0", f"{fd} WRITE"]
+            assert [event.data for event in events] == [0, 0]
+        apply(kq, read(fd, EV_DELETE), write(fd, EV_DELETE))
+        idle(kq)
+
+
+@pytest.mark.parametrize("flags", [EV_CLEAR, EV_ONESHOT])
+def test_a_device_once(kq: Any, flags: int) -> None:
+    with opened("/dev/null", os.O_RDONLY) as fd:
+        assert len(ready(kq, read(fd, EV_ADD | flags))) == 1
+        idle(kq)
+
+
+def test_a_file_of_proc_reads(kq: Any) -> None:
+    """Its size says nothing, so it is ready, as poll(2) says."""
+    with opened("/proc/self/stat", os.O_RDONLY) as fd:
+        assert len(ready(kq, read(fd))) == 1
+
+
+# ---- descriptors without a count ---------------------------------------------------------------
+
+
+def test_an_eventfd(kq: Any) -> None:
+    """S-135, S-416: ready while it is above 0."""
+    fd = os.eventfd(0, os.EFD_NONBLOCK)
+    try:
+        assert ready(kq, read(fd)) == []
+        os.eventfd_write(fd, 3)
+        for _ in range(2):
+            (event,) = ready(kq)
+            assert (event.ident, event.flags) == (fd, 0)
+            assert event.data in (0, 3)
+        os.eventfd_read(fd)
+        idle(kq)
+        assert [event.ident for event in ready(kq, write(fd))] == [fd]
+    finally:
+        os.close(fd)
+
+
+def test_an_epoll(kq: Any, pipe: Pipe) -> None:
+    """Another event loop's descriptor."""
+    with select.epoll() as other:
+        other.register(pipe.r, select.EPOLLIN)
+        assert ready(kq, read(other)) == []
+        pipe.write(b"x")
+        assert [event.ident for event in ready(kq)] == [other.fileno()]
+        pipe.drain()
+        idle(kq)
+
+
+def test_a_pidfd(kq: Any) -> None:
+    """Readable once the child has ended, which stays for whoever waits for it."""
+    r, w = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.close(w)
+        os.read(r, 1)
+        os._exit(3)
+    os.close(r)
+    fd = os.pidfd_open(pid)
+    try:
+        assert ready(kq, read(fd)) == []
+        os.close(w)
+        (event,) = kq.control(None, 1, SOON)
+        assert event.ident == fd
+    finally:
+        _, status = os.waitpid(pid, 0)
+        os.close(fd)
+    assert os.waitstatus_to_exitcode(status) == 3
