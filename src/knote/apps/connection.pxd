@@ -13,10 +13,12 @@ cdef class Connection(Handler):
     cdef bint _paused
     cdef readonly bint ended
     cdef readonly int fd
+
     @cython.locals(size=Py_ssize_t, sent=Py_ssize_t)
     cpdef ready(self, event)
     cdef failed(self, error)
     cdef _input_ended(self)
+
     @cython.locals(sent=Py_ssize_t)
     cdef Py_ssize_t send_some(self, bytearray data) except -2
     cdef pause(self)
@@ -35,5 +37,6 @@ cdef class Outgoing(Handler):
     cpdef Py_ssize_t size(self)
     cdef add(self, reply)
     cdef check(self)
+
     @cython.locals(sent=Py_ssize_t)
     cpdef ready(self, event)

@@ -87,9 +87,10 @@ class Connection(Handler):
             return
         if sent != size:
             rest = bytearray(memoryview(reply)[sent:])
-            self._outgoing = Outgoing(self, rest, self._server.high_water, self._server.low_water)
-            self._control(kevent(self.fd, EVFILT_WRITE, EV_ADD, NOTE_NODATA, 0, self._outgoing))
-            self._outgoing.check()
+            outgoing = Outgoing(self, rest, self._server.high_water, self._server.low_water)
+            self._outgoing = outgoing
+            self._control(kevent(self.fd, EVFILT_WRITE, EV_ADD, NOTE_NODATA, 0, outgoing))
+            outgoing.check()
 
     def failed(self, error: Exception) -> None:
         """The service did not do its part; what it made of the stream up to here is all there is."""
@@ -142,7 +143,14 @@ class Connection(Handler):
         self.resume()
 
     def _control(self, change: kevent) -> None:
-        self._server.control([change], 0)
+        if self._sock is None:
+            return
+        try:
+            self._server.control([change], 0)
+        except OSError as error:
+            # No memory for it, for one: this client cannot be served, the others can.
+            self._server.unwatchable(self, error)
+            self.close()
 
     def close(self, writing: bool = False) -> None:
         """Take the knotes back and close the socket.  Closing twice is nothing."""
@@ -165,7 +173,7 @@ class Connection(Handler):
 
     def _delete(self, number: int) -> None:
         try:
-            self._control(kevent(self.fd, number, EV_DELETE))
+            self._server.control([kevent(self.fd, number, EV_DELETE)], 0)
         except OSError:
             pass  # ENOENT: the kqueue has seen the end of it before us, and the knote is gone as it should be
 

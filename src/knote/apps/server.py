@@ -151,8 +151,12 @@ class Server:
             try:
                 self.control([connection.arrival()], 0)
             except OSError as error:
-                self.tell(f"a connection from {connection.peer()} cannot be watched: {error.strerror}")
+                self.unwatchable(connection, error)
                 connection.close()
+
+    def unwatchable(self, connection: Connection, error: OSError) -> None:
+        """The kernel has no room for its knotes."""
+        self.tell(f"a connection from {connection.peer()} is closed: it cannot be watched: {error.strerror}")
 
     def closed(self, fd: int) -> None:
         """A connection is gone, and its descriptor free."""
