@@ -50,8 +50,9 @@ class Collector:
     def gather(self, harvest: Harvest, n: int) -> None:
         """Judge what was left, what the engine reported and what it set off, until there is no more room."""
         registry = self._registry
-        self._flush(harvest, registry.ready)
-        counted = n >= _WORTH_COUNTING and self._count(harvest, n)
+        if registry.ready.count:
+            self._flush(harvest, registry.ready)
+        counted = n >= _WORTH_COUNTING and registry.reads.counting > 0 and self._count(harvest, n)
         asked = 0
         for i in range(n):
             token = harvest.batch.token(i)

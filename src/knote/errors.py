@@ -10,9 +10,8 @@ from __future__ import annotations
 import errno
 import os
 import resource
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from knote import constants
 
@@ -119,8 +118,16 @@ def refused(change: kevent | None, number: int) -> OSError:
     return os_error(number, text + limit_hint(number))
 
 
-def unraisable(error: Exception, source: object) -> None:
+class _Unheard:
+    """Raises in a finalizer, which is the one way to sys.unraisablehook that Python code has."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __del__(self) -> None:
+        raise self._error
+
+
+def unraisable(error: Exception) -> None:
     """An error that has no caller to go to: to sys.unraisablehook, as CPython does with a finalizer's."""
-    what = (type(error), error, error.__traceback__, "Deferred change refused in", source)
-    make: Any = sys.UnraisableHookArgs  # typeshed shows a protocol; it is a struct sequence
-    sys.unraisablehook(make(what))
+    _Unheard(error)

@@ -7,6 +7,7 @@ import operator
 from typing import Any, Protocol, SupportsIndex
 
 from knote import constants
+from knote.sealed import seal
 
 
 class HasFileno(Protocol):
@@ -176,7 +177,7 @@ class kevent:
         udata = hex(self._udata) if type(self._udata) is int else repr(self._udata)
         return (
             f"<select.kevent ident={self._ident} filter={self._filter} flags={self._flags:#x} "
-            f"fflags={self._fflags:#x} data={self._data:#x} udata={udata}>"
+            f"fflags={self._fflags:#x} data={self._data & _U64:#x} udata={udata}>"
         )
 
     def __str__(self) -> str:
@@ -190,3 +191,6 @@ class kevent:
         if type(self._udata) is not int or self._udata:
             words.append(f"udata={self._udata!r}")
         return " ".join(word for word in words if word)
+
+
+seal(kevent)

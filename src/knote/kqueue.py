@@ -14,6 +14,7 @@ from knote import engines, errors, process
 from knote._kernel.time import now_ns
 from knote.kevent import kevent
 from knote.queue import Queue
+from knote.sealed import seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -129,7 +130,7 @@ class kqueue:
         ns = _timeout_ns(timeout)
         if ns > 0:
             ns += now_ns(CLOCK_MONOTONIC)
-        return queue.run([] if changelist is None else _changes(changelist), count, ns)
+        return queue.run(None if changelist is None else _changes(changelist), count, ns)
 
     def fileno(self) -> int:
         """The descriptor number: polls readable while events wait.  ValueError when closed."""
@@ -171,3 +172,6 @@ class kqueue:
 
     def __repr__(self) -> str:
         return "<knote.kqueue closed>" if self.closed else f"<knote.kqueue fd={self._number}>"
+
+
+seal(kqueue)

@@ -24,6 +24,7 @@ cdef class Queue:
     cdef Engine _engine
     cdef list _pool
     cdef list _deferred
+    cdef list _unheard
     cdef int _wake
     cdef bint _raised
     cdef int _waiters
@@ -40,7 +41,7 @@ cdef class Queue:
     cdef _leave(self, bint collecting)
     @cython.locals(harvest=Harvest)
     cdef _run_deferred(self)
-    @cython.locals(asked=cython.int, n=cython.int, ready=cython.Py_ssize_t, epoch=cython.uint, events=list, before=cython.int,
+    @cython.locals(asked=cython.int, n=cython.int, ready=cython.Py_ssize_t, epoch=cython.uint, events=list, before=cython.int, whole=cython.bint,
                    registry=Registry)
     cdef list _collect(self, Harvest harvest, int maxevents, long long deadline, bint alone)
     @cython.locals(source=Source, registry=Registry)

@@ -43,7 +43,7 @@ class Queue:
 
     __slots__ = (
         "__weakref__", "_collector", "_deferred", "_engine", "_epoch", "_evacuating", "_forks", "_freed",
-        "_lock", "_pool", "_raised", "_registry", "_waiters", "_wake", "closed",
+        "_lock", "_pool", "_raised", "_registry", "_unheard", "_waiters", "_wake", "closed",
     )  # fmt: skip
 
     def __init__(self, engine_type: type[Engine]) -> None:
@@ -64,6 +64,8 @@ class Queue:
         self._pool: list[Harvest] = []
         self._deferred: list[list[kevent] | None] = []
         """Changes of calls that this thread made from inside a call; None is a close()."""
+        self._unheard: list[Exception] = []
+        """What deferred changes were refused with."""
         self._raised = False
         """The wake descriptor is readable."""
         self._waiters = 0
@@ -81,7 +83,7 @@ class Queue:
 
     # ---- the call ------------------------------------------------------------------------------------------
 
-    def run(self, changes: list[kevent], maxevents: int, deadline: int) -> list[kevent]:
+    def run(self, changes: list[kevent] | None, maxevents: int, deadline: int) -> list[kevent]:
         """kevent(2).  deadline: ns of CLOCK_MONOTONIC, 0 to poll, -1 to wait for ever.  See kqueue.control()."""
         self._check()
         harvest = self._take()
@@ -139,6 +141,8 @@ class Queue:
             self._run_deferred()
             self._settle_wake()
             self._lock.release()
+        while self._unheard:
+            errors.unraisable(self._unheard.pop(0))
 
     def defer(self, changes: list[kevent], maxevents: int) -> list[kevent]:
         """A call from inside another one on this very thread: put its changes aside."""
@@ -158,7 +162,7 @@ class Queue:
             harvest = self._take()
             self._registry.apply(changes, 0, harvest)
             if harvest.error:
-                errors.unraisable(errors.refused(harvest.culprit, harvest.error), self)
+                self._unheard.append(errors.refused(harvest.culprit, harvest.error))
             self._give_back(harvest)
 
     def _collect(self, harvest: Harvest, maxevents: int, deadline: int, alone: bool) -> list[kevent]:
@@ -177,7 +181,8 @@ class Queue:
                 if alone:
                     registry.turn += 1
                 self._collector.begin(harvest)
-                registry.wake_resting()
+                if registry.resting.count:
+                    registry.wake_resting()
             ready = registry.ready.count
             # A descriptor with several knotes can give several events: asked for so few that all have room, the
             # kernel's round robin over descriptors is one over knotes as well.
@@ -187,9 +192,11 @@ class Queue:
             self._waiters += 1
             epoch = self._epoch
             self._lock.release()
-            n = -_EINTR
+            n = 0
+            whole = False
             try:
-                harvest.batch.reserve(asked)
+                if harvest.batch.capacity < asked:
+                    harvest.batch.reserve(asked)
                 if ready and not registry.table.watched and not registry.drains:
                     n = 0  # Nothing but what is on the ready list could be reported.
                 else:
@@ -198,14 +205,18 @@ class Queue:
                 # give two, which the Collector makes up for.
                 for _ in range(min(maxevents, harvest.filled + ready + max(n, 0)) - len(events)):
                     events.append(kevent.__new__(kevent))
+                whole = True
             finally:
-                if not self._lock.acquire():
-                    raise errors.reentered()
+                # A signal handler's exception passes here as well, in the interpreted build; it goes on after the
+                # lock was given back.
+                self._lock.acquire()
                 self._waiters -= 1
                 if epoch != self._epoch and self._evacuating:
                     self._evacuating -= 1
                 if self.closed and not self._waiters:
                     self._free()
+                if not whole:
+                    self._leave(False)
             if self.closed:
                 self._lock.release()
                 raise errors.os_error(_EBADF)

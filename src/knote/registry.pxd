@@ -3,6 +3,7 @@ cimport cython
 from knote._kernel.fd cimport describe, is_open, same
 from knote.clock cimport Clock
 from knote.filters.base cimport Filter
+from knote.filters.read cimport Read
 from knote.harvest cimport Harvest
 from knote.interest cimport Interest
 from knote.kevent cimport kevent
@@ -15,7 +16,7 @@ cdef unsigned int ACTIVE, DEAD, DEMOTED, DISABLED, FORCED, SOFT
 cdef unsigned int EV_ADD, EV_CLEAR, EV_DELETE, EV_DISABLE, EV_DISPATCH, EV_ENABLE, EV_ERROR
 cdef unsigned int EV_FORCEONESHOT, EV_KEEPUDATA, EV_ONESHOT, EV_RECEIPT, NOTE_FFLAGSMASK, NOTE_LOWAT
 cdef unsigned int EDGE, STICKY
-cdef int EVFILT_TIMER, EVFILT_USER
+cdef int EVFILT_READ, EVFILT_TIMER, EVFILT_USER
 cdef int _EBADF, _EINVAL, _ENOENT, _EPERM
 cdef unsigned long long _INT_MAX
 cdef int _FRESH, _NOT_STAGED, _SPARE
@@ -25,6 +26,7 @@ cdef int _FRESH, _NOT_STAGED, _SPARE
 cdef class Registry:
     cdef Interest interest
     cdef Table table
+    cdef Read reads
     cdef ReadyList ready
     cdef ReadyList again
     cdef ReadyList resting

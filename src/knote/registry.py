@@ -25,11 +25,13 @@ from knote.constants import (
     EV_KEEPUDATA,
     EV_ONESHOT,
     EV_RECEIPT,
+    EVFILT_READ,
     EVFILT_TIMER,
     EVFILT_USER,
     NOTE_FFLAGSMASK,
     NOTE_LOWAT,
 )
+from knote.filters.read import Read
 from knote.interest import Interest
 from knote.kevent import kevent
 from knote.knote import ACTIVE, DEAD, DEMOTED, DISABLED, FORCED, SOFT, Knote
@@ -63,7 +65,7 @@ class Registry:
 
     __slots__ = (
         "_base", "_filters", "_log", "_place", "_spare", "_staging", "again", "clocks", "drains", "interest",
-        "late", "ready", "resting", "table", "turn",
+        "late", "reads", "ready", "resting", "table", "turn",
     )  # fmt: skip
 
     def __init__(self, engine_type: type[Engine]) -> None:
@@ -83,6 +85,9 @@ class Registry:
         self.turn = 0
         """Counts the calls: what a call created, it returns in the order of its list."""
         self._filters: list[Filter | None] = filters.make_all(self.ready, self._open_clock)
+        reads = self._filters[-EVFILT_READ]
+        assert isinstance(reads, Read)
+        self.reads = reads
         self._spare: list[Knote] = []
         self._log: list[Knote] = []
         """Made and deleted by the staged changes, one each, from the _base-th of the list on."""

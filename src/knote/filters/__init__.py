@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def make_all(ready: ReadyList, open_clock: Callable[[int], Clock]) -> list[Filter | None]:
-    """A queue's filters, each at the index of its negated number."""
+    """A queue's filters, each at the index of its negated number; None where there is none."""
     from knote.filters.read import Read
     from knote.filters.timer import Timer
     from knote.filters.user import User

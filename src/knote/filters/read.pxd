@@ -14,6 +14,8 @@ cdef long long NO_FILE
 
 
 cdef class Read(Filter):
+    cdef readonly Py_ssize_t counting
+    cdef _counting(self, Source source, bint counting)
     @cython.locals(source=Source, state=cython.int)
     cpdef int attach(self, Knote kn) except -1
     cpdef int touch(self, Knote kn, unsigned int flags, unsigned int fflags, long long data) except -1

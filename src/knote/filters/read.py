@@ -49,12 +49,14 @@ class Read(Filter):
     """data is what the kernel can tell exactly, from one system call: bytes of a stream, connections of a
     listener, the rest of a file.  SO_ERROR is never asked: asking clears it (S-404)."""
 
-    __slots__ = ()
+    __slots__ = ("counting",)
 
     def __init__(self) -> None:
         super().__init__()
         self.id = EVFILT_READ
         self.is_fd = True
+        self.counting = 0
+        """How many descriptors are read with a count of bytes."""
         # RDHUP: a half-closed TCP peer is readable only as end of file (S-405).
         self.wants = IN | RDHUP
 
@@ -87,13 +89,18 @@ class Read(Filter):
             kn.status |= SOFT
         else:
             kn.status &= ~SOFT
-        source.counting = not kn.status & SOFT and not kn.sfflags & NOTE_NODATA and not source.listening
+        self._counting(source, not kn.status & SOFT and not kn.sfflags & NOTE_NODATA and not source.listening)
         return 0
+
+    def _counting(self, source: Source, counting: bool) -> None:
+        if source.counting != counting:
+            source.counting = counting
+            self.counting += 1 if counting else -1
 
     def detach(self, kn: Knote) -> None:
         """Filter.detach()."""
         if kn.source is not None:
-            kn.source.counting = False
+            self._counting(kn.source, False)
 
     def event(self, kn: Knote, hint: int) -> int:
         """Filter.event()."""
