@@ -379,6 +379,23 @@ def test_ctrl_c_ends_it_by_the_signal() -> None:
         assert process.stderr.read() == b""
 
 
+def test_no_descriptors_left(capfd: pytest.CaptureFixture[str]) -> None:
+    import resource
+
+    from knote.cli import cat
+
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        status = cat.run([], frozenset())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert status == 1
+    said = capfd.readouterr().err
+    assert said.startswith("knote cat: ")
+    assert "Too many open files" in said
+
+
 def test_options() -> None:
     done = knote("cat", "-u", input=b"x")
     assert (done.returncode, done.stdout) == (0, b"x")

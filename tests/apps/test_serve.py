@@ -125,7 +125,7 @@ def test_out_of_descriptors(tmp_path: Path) -> None:
         said.seek(0)
         text = said.read().decode()
     assert text.count("\n") == 1, text
-    assert text.startswith("knote serve: Too many open files: this process may open 24 (RLIMIT_NOFILE); ")
+    assert text.startswith("knote serve: Too many open files: this process may open 24 descriptors (RLIMIT_")
     assert "'ulimit -n 100'" in text
 
 

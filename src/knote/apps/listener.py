@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import resource
 import socket
 from typing import TYPE_CHECKING, Any
 
 from knote import EV_ADD, EV_DISABLE, EV_ENABLE, EV_KEEPUDATA, EVFILT_READ, EVFILT_TIMER, kevent
 from knote.apps.connection import Connection
 from knote.apps.handler import Handler
+from knote.errors import limit_hint
 
 if TYPE_CHECKING:
     from knote.apps.server import Server
@@ -19,7 +19,7 @@ BACKLOG = 4096
 PATIENCE_MS = 250
 """How long the door stays shut when nothing of our own is closed: another process may free descriptors."""
 
-_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 # accept(2): Linux hands on what had already happened to the new connection.  The next one is fine.
 _OF_THE_PEER = {
     errno.ECONNABORTED, errno.ENETDOWN, errno.EPROTO, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.ENONET,
@@ -86,7 +86,7 @@ class Listener(Handler):
             except OSError as error:
                 if error.errno in _OF_THE_PEER:
                     continue
-                if error.errno not in _EXHAUSTED:
+                if error.errno not in EXHAUSTED:
                     raise
                 self._close(error)
                 break
@@ -108,7 +108,7 @@ class Listener(Handler):
         if not self._told:
             self._told = True
             self._server.tell(
-                f"{error.strerror}: {_limit(error.errno or 0)}; {len(self._server)} connections are served, "
+                f"{error.strerror}{limit_hint(error.errno or 0)}; {len(self._server)} connections are served, "
                 "new ones wait until one of them ends"
             )
 
@@ -127,17 +127,3 @@ class Listener(Handler):
     def close(self) -> None:
         """Listen no more."""
         self._sock.close()
-
-
-def _limit(number: int) -> str:
-    if number == errno.EMFILE:
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if soft < hard:
-            return f"this process may open {soft} (RLIMIT_NOFILE); 'ulimit -n {hard}' before it starts raises that"
-        return (
-            f"this process may open {soft} (RLIMIT_NOFILE), and so says the hard limit; root raises that with "
-            f"'prlimit --nofile={4 * hard} COMMAND'"
-        )
-    if number == errno.ENFILE:
-        return "the system has no more; 'sysctl fs.file-max=N' raises its limit"
-    return "the kernel has no memory for another socket"

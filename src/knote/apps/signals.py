@@ -38,10 +38,15 @@ class StopSignals(Handler):
 
     def __enter__(self) -> StopSignals:
         self._read, self._write = socket.socketpair()
-        self._read.setblocking(False)
-        self._write.setblocking(False)
-        self._queue.control([kevent(self._read, EVFILT_READ, EV_ADD, NOTE_NODATA, 0, self)], 0)
-        self._wakeup = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
+        try:
+            self._read.setblocking(False)
+            self._write.setblocking(False)
+            self._queue.control([kevent(self._read, EVFILT_READ, EV_ADD, NOTE_NODATA, 0, self)], 0)
+            self._wakeup = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
+        except BaseException:  # not in the main thread, for one
+            self._read.close()
+            self._write.close()
+            raise
         # A handler that C code installed is None here: it could not be put back, so it stays.
         self._before: dict[int, Any] = {
             number: signal.signal(number, self._arrived)

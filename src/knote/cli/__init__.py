@@ -93,7 +93,10 @@ def _plug() -> frozenset[int]:
     receives what is meant for standard output."""
     closed: set[int] = set()
     while True:
-        fd = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fd = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return frozenset(closed)  # a root directory without /dev, or no descriptor left, which will be told
         if fd > 2:
             os.close(fd)
             return frozenset(closed)

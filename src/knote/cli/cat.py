@@ -50,8 +50,9 @@ def run(arguments: list[str], closed: frozenset[int]) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
-        # What was asked for is copied or lost by now: like cat(1), no further file is tried.
-        say(f"knote cat: write error: {error.filename or ''}: {error.strerror}")
+        # The output's, or the kqueue's own (no descriptors left).  Like cat(1), no further file is tried.
+        where = f"write error: {error.filename}: " if error.filename else ""
+        say(f"knote cat: {where}{error.strerror}")
         return 1
     except ValueError as error:
         say(f"knote cat: {error}")

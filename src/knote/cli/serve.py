@@ -62,10 +62,7 @@ def _serve(parser: Parser, host: str, port: int, service: str, engine: str | Non
     except ServiceError as error:
         parser.error(str(error))
     except OSError as error:
-        say(
-            f"knote serve: cannot listen on {addresses.join(host, port)}: {error.strerror}; --host and --port "
-            "choose another address, port 0 is any free one"
-        )
+        say(f"knote serve: cannot listen on {addresses.join(host, port)}: {error.strerror}{_what_now(error)}")
         return 1
     except ValueError as error:  # the engine
         parser.error(str(error))
@@ -73,6 +70,16 @@ def _serve(parser: Parser, host: str, port: int, service: str, engine: str | Non
         _announce(server.address, service)
         server.run()
     return 0
+
+
+def _what_now(error: OSError) -> str:
+    from knote.apps.listener import EXHAUSTED
+    from knote.errors import limit_hint
+
+    if error.errno in EXHAUSTED:
+        # A kqueue's own error says it already.
+        return "" if "RLIMIT" in str(error.strerror) else limit_hint(error.errno)
+    return "; --host and --port choose another address, port 0 is any free one"
 
 
 def _announce(sockname: tuple[str, int], service: str) -> None:
