@@ -41,6 +41,8 @@ CHECKS = {
 CHECKED = bool(os.environ.get("KNOTE_CHECKED"))  # slow, and tells what went wrong instead of crashing
 # Debug information of generated C is four times the code, and of use only in a checked build.
 CFLAGS = ["-O2", "-g" if CHECKED else "-g0", "-std=gnu11", "-Wall", "-Wextra"]
+if not CHECKED:
+    CFLAGS.append("-DCYTHON_WITHOUT_ASSERTIONS")  # they are for mypy, and cost a branch on the hot path
 # Errors from gcc 14 on; so on every machine.
 CFLAGS += ["-Werror=incompatible-pointer-types", "-Werror=int-conversion"]
 
