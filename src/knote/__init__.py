@@ -160,6 +160,7 @@ from knote.constants import (
 )
 from knote.kevent import kevent
 from knote.kqueue import kqueue
+from knote.patch import install, uninstall
 
 __version__ = "0.1.0"
 
@@ -315,7 +316,9 @@ __all__ = [
     "VQ_NOTRESP",
     "VQ_UNMOUNT",
     "build_info",
+    "install",
     "kevent",
     "kqueue",
     "macos",
+    "uninstall",
 ]

@@ -33,6 +33,7 @@ cdef class Collector:
     cdef bint _count(self, Harvest harvest, int n) except -1
     @cython.locals(kn=Knote, after=Knote, armed=cython.uint, stale=cython.bint, seen=cython.bint)
     cdef _hit(self, Harvest harvest, int lane, Source source, unsigned int mask)
+    cdef _disarm(self, Harvest harvest, Source source)
     cdef bint _goes_first(self, Source source, Knote kn) noexcept
     @cython.locals(engine=Engine, lane=cython.int, i=cython.int, n=cython.int, source=Source, inner=Harvest, filt=Filter,
                    registry=Registry)

@@ -93,7 +93,7 @@ class Collector:
         if kn is not None and kn.sibling is None:
             # The usual case: one knote on the descriptor.
             if kn.status & DISABLED:
-                self._registry.interest.sync(source)
+                self._disarm(harvest, source)
             else:
                 self._offer(harvest, kn, mask)
             return
@@ -118,7 +118,13 @@ class Collector:
                     self._registry.late.append(kn)
             kn = after
         if stale and source.knotes is not None:
-            self._registry.interest.sync(source)
+            self._disarm(harvest, source)
+
+    def _disarm(self, harvest: Harvest, source: Source) -> None:
+        # Reported while disabled: now is the time to tell the engine.  If the number is closed, or another
+        # file's, its knotes are gone, and the next report will be a stray.
+        if self._registry.interest.sync(source) < 0:
+            self._registry.vanish(source, harvest)
 
     def _goes_first(self, source: Source, kn: Knote) -> bool:
         # Events come in the order in which they became true (S-274).  The kernel keeps that order between

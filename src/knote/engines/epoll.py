@@ -36,6 +36,7 @@ CLOCK_MONOTONIC = time.CLOCK_MONOTONIC
 _EEXIST = errno.EEXIST
 _ENOENT = errno.ENOENT
 _EBADF = errno.EBADF
+_EPERM = errno.EPERM
 
 
 class EpollEngine(Engine):
@@ -72,6 +73,10 @@ class EpollEngine(Engine):
             # The number was closed and given to a dup of the same file: epoll still holds the old interest,
             # which is this file's all the same.
             return self._ep.ctl(MOD, fd, new, token)
+        if rc == -_EPERM and old:
+            # A file that epoll cannot watch has taken the number: epoll looks at that before it looks for the
+            # interest, which is not there (S-400).
+            return -_ENOENT
         return rc
 
     def stage(self, fd: int, old: int, new: int, token: int) -> int:

@@ -1,7 +1,7 @@
 cimport cython
 
 from knote._kernel.fd cimport (
-    file_rest, peekable, poll, readable, receive_mark, tcp_accept_queue, tcp_state, unix_accept_queue,
+    file_rest, peekable, poll, readable, receive_mark, same, tcp_accept_queue, tcp_state, unix_accept_queue,
 )
 from knote.filters.base cimport Filter
 from knote.knote cimport Knote

@@ -13,6 +13,7 @@ from knote._kernel.fd import (
     poll,
     readable,
     receive_mark,
+    same,
     tcp_accept_queue,
     tcp_state,
     unix_accept_queue,
@@ -198,6 +199,8 @@ class Read(Filter):
 
     def _file(self, kn: Knote, source: Source) -> int:
         kn.data = 0
+        if not same(source.fd, source.identity):
+            return -1
         if source.kind == KIND_DIRECTORY:
             return 0
         if source.kind != KIND_FILE:

@@ -1,6 +1,6 @@
 cimport cython
 
-from knote._kernel.fd cimport is_open, pipe_space, poll, send_space, tcp_state, unix_send_shut
+from knote._kernel.fd cimport pipe_space, poll, same, send_space, tcp_state, unix_send_shut
 from knote.filters.base cimport Filter
 from knote.knote cimport Knote
 from knote.source cimport Source

@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from knote._kernel.fd import is_open, pipe_space, poll, send_space, tcp_state, unix_send_shut
+from knote._kernel.fd import pipe_space, poll, same, send_space, tcp_state, unix_send_shut
 from knote.constants import EV_EOF, EV_ONESHOT, EVFILT_WRITE, NOTE_LOWAT, NOTE_NODATA
 from knote.filters.base import Filter
 from knote.knote import SOFT
@@ -69,7 +69,7 @@ class Write(Filter):
         kn.shown = 0
         if source.soft:
             kn.data = 0
-            return 1 if is_open(source.fd) == 0 else -1
+            return 1 if same(source.fd, source.identity) else -1
         if not hint:
             hint = poll(source.fd, OUT)
             if hint & NVAL:

@@ -1,0 +1,1 @@
+"""kqueues in other people's loops."""
