@@ -75,10 +75,8 @@ def measure(
 
 def preamble(about: dict[str, object], settings: Settings) -> str:
     """What the figures depend on, in words."""
-    build = about["build"]
-    assert isinstance(build, dict)
     lines = [
-        f"knote {about['knote']} ({build['build']}), CPython {about['python']}, "
+        f"knote {about['knote']} ({about['build']}), CPython {about['python']}, "
         f"Linux {about['kernel']}",
         f"{about['processor']}, {about['cores']} cores, {about['machine']}; {about['compiler']}",
         f"Median of {settings.rounds} paired rounds, from {settings.processes} process(es), "
@@ -86,7 +84,7 @@ def preamble(about: dict[str, object], settings: Settings) -> str:
         + (", real-time priority." if about["realtime"] else ", ordinary priority: expect noise."),
         "Noise: quartiles of the peer's ratio to itself.",
     ]
-    if build["build"] != "compiled":
+    if about["build"] != "compiled":
         lines.append("NOT the compiled build: the targets are not meant for it.")
     return "\n".join(lines)
 
