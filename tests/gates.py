@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -93,6 +94,11 @@ GATES: Final[tuple[Gate, ...]] = (
         need="bench/",
         closed=lambda _asked: not BENCH.exists(),
         why="an installed package is tested away from its benchmarks",
+    ),
+    Gate(
+        need="gevent",
+        closed=lambda _asked: find_spec("gevent") is None,
+        why="gevent is not installed; `pip install gevent` beside knote, and these tests run, too",
     ),
 )
 

@@ -7,15 +7,14 @@ Importing knote changes nothing.  install() is what a program calls, once and ea
 from __future__ import annotations
 
 import select
-import selectors
 import sys
 import threading
 import weakref
-from importlib.abc import Loader, MetaPathFinder
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
@@ -41,6 +40,8 @@ def install(*, default_selector: bool = False) -> None:
     Threads: any; the whole process sees it.  Source: CPython's select (spec S-325 ... S-327).
     """
     with _installed.lock:
+        import selectors
+
         _installed.start()
         if default_selector:
             from knote.loops.selector import KqueueSelector
@@ -50,7 +51,7 @@ def install(*, default_selector: bool = False) -> None:
 
 
 def uninstall() -> None:
-    """Put back what install() found, in every select module that got the names, and in selectors.
+    """Put back what the last install() found, in every select module that got the names, and in selectors.
 
     A name that somebody else has set since is left as it is.  Objects made meanwhile go on working.  Calling it
     without an install() does nothing.  Threads: any; the whole process sees it.
@@ -108,13 +109,11 @@ class _Installed:
         for name, ours in names.items():
             theirs = vars(module).get(name, _MISSING)
             if theirs is not ours:
-                # Put in again, after somebody took it out: what there was before the first time counts.
-                first = changed[name][1] if name in changed else theirs
-                changed[name] = (ours, first)
+                changed[name] = (ours, theirs)
                 setattr(module, name, ours)
 
 
-class _Finder(MetaPathFinder):
+class _Finder:
     """Finds select where the finders behind it find it, and has the names put into it once it is loaded."""
 
     def __init__(self, installed: _Installed) -> None:
@@ -132,12 +131,12 @@ class _Finder(MetaPathFinder):
             spec = finder.find_spec(fullname, path, target)
             if spec is not None:
                 if spec.loader is not None:
-                    spec.loader = _Loader(spec.loader, self._installed)
+                    spec.loader = cast("Loader", _Loader(spec.loader, self._installed))
                 return spec
         return None
 
 
-class _Loader(Loader):
+class _Loader:
     """Steps aside as soon as it has seen the module loaded: nothing of it stays in the module."""
 
     def __init__(self, loader: Loader, installed: _Installed) -> None:

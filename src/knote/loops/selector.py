@@ -47,7 +47,7 @@ class KqueueSelector(selectors._BaseSelectorImpl):
 
     def __init__(self, *, engine: str | None = None) -> None:
         super().__init__()
-        self._queue = kqueue(engine=engine) if engine else kqueue()
+        self._queue = kqueue(engine=engine)
 
     def fileno(self) -> int:
         """The queue's descriptor: readable while something that was registered is ready."""
