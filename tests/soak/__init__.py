@@ -1,0 +1,1 @@
+"""Long runs, each by its own command: `make soak-model`, `soak-owners`, `sanitize`, `tsan`."""
