@@ -68,6 +68,8 @@ class Ratio:
     beside: Sequence[Contender] = ()
     seconds: float | None = None
     """Longer samples than Settings.seconds, where the thing is slow."""
+    realtime: bool = True
+    """False where the scheduler is part of the question."""
 
 
 @dataclass(frozen=True)
