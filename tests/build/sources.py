@@ -181,9 +181,8 @@ def _split(text: str) -> list[str]:
 # -- Python ---------------------------------------------------------------------------------------------
 
 
-@cache
 def tree(path: Path) -> ast.Module:
-    """The syntax tree of a .py."""
+    """The syntax tree of a .py.  Not kept: its many objects would slow each collection of the leak check."""
     return ast.parse(path.read_text(), str(path))
 
 
