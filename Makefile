@@ -1,7 +1,7 @@
 # Everything runs in .venv/BUILD-VERSION, made when first needed; see .ci/envs.py and CONTRIBUTING.md.
 #   PYTHON=python3.13   another interpreter
 #   TESTS=tests/unit    some of the tests; more of pytest's options fit in, too
-#   ARGS='--port 7000'  for what `make run` and `make bench` start
+#   ARGS='--port 7000'  for what `make run`, `make bench` and `make cpython` start
 
 PYTHON ?= python3
 TESTS ?=
@@ -18,7 +18,7 @@ SOURCES := src tests setup.py .ci $(wildcard bench)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint checkers ruff mypy imports cython headers
-.PHONY: test-compiled test-interpreted test-checked matrix dist test-dist bench clean
+.PHONY: test-compiled test-interpreted test-checked matrix cpython dist test-dist bench clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z].*: .*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,12 @@ matrix:  ## both builds on every supported CPython of this machine
 	    echo "--- $$build, $$python"; \
 	    $(MAKE) --no-print-directory PYTHON=$$python TESTS='$(TESTS)' test-$$build || exit 1; \
 	  done; \
+	done
+
+cpython:  ## CPython's own tests of kqueue, selectors and asyncio, on both builds
+	@for build in compiled interpreted; do \
+	  $(ENVS) build $$build && KNOTE_EXPECT_BUILD=$$build \
+	    timeout --kill-after=30 $(LIMIT) .venv/$$build-$(VERSION)/bin/python -m tests.cpython $(ARGS) || exit 1; \
 	done
 
 dist:  ## sdist and wheels into dist/
