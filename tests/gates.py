@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Final
 
 from tests.oracle.document import PAGE
-from tests.oracle.trace import FILE_EDGES, NESTED
 from tests.support import installed
 
 BENCH: Final = Path(__file__).parents[1] / "bench"
@@ -82,9 +81,6 @@ GATES: Final[tuple[Gate, ...]] = (
     not_built("EVFILT_VNODE"),
     not_built("EVFILT_PROC"),
     not_built("EVFILT_SIGNAL"),
-    not_built("EVFILT_EMPTY"),
-    not_built(NESTED, "a queue that watches another queue is not built yet"),
-    not_built(FILE_EDGES, "writes to a file are not seen yet: the watch comes with EVFILT_VNODE"),
     Gate(
         need="docs/",
         closed=lambda _asked: not PAGE.exists(),

@@ -10,7 +10,6 @@ cdef long long NEVER
 cdef class Clock:
     cdef readonly int id
     cdef readonly int fd
-    cdef readonly unsigned long long token
     cdef list _heap
     cdef long long _armed
     cdef unsigned long long _serial

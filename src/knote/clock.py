@@ -22,7 +22,7 @@ class Clock:
     Threads: only under the queue's lock.
     """
 
-    __slots__ = ("_armed", "_heap", "_serial", "_stale", "fd", "id", "token")
+    __slots__ = ("_armed", "_heap", "_serial", "_stale", "fd", "id")
 
     def __init__(self, clock: int) -> None:
         self.id = clock
@@ -30,7 +30,6 @@ class Clock:
         if fd < 0:
             raise errors.creation(-fd, "a timerfd for EVFILT_TIMER")
         self.fd = fd
-        self.token = fd
         self._heap: list[tuple[int, int, Knote]] = []
         self._armed = NEVER
         self._serial = 0

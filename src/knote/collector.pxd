@@ -2,6 +2,7 @@ cimport cython
 
 from knote._kernel.fd cimport Counts, same
 from knote.engines.base cimport Engine
+from knote.drain cimport Drain
 from knote.filters.base cimport Filter
 from knote.harvest cimport Harvest
 from knote.kevent cimport kevent
@@ -23,6 +24,7 @@ cdef class Collector:
     cdef set _strays
     cdef unsigned long long _serial
     cdef bint rebuild
+    cdef bint woken
     cdef int wake
 
     cpdef begin(self, Harvest harvest)
@@ -33,9 +35,16 @@ cdef class Collector:
     cdef bint _count(self, Harvest harvest, int n) except -1
     @cython.locals(kn=Knote, after=Knote, armed=cython.uint, stale=cython.bint, seen=cython.bint)
     cdef _hit(self, Harvest harvest, int lane, Source source, unsigned int mask)
+    @cython.locals(i=cython.int, j=cython.int, m=cython.int, token=cython.ulonglong, source=Source, number=cython.int,
+                   lane=cython.int, inner=Harvest, reader=Drain, registry=Registry)
+    cpdef note(self, Harvest harvest, int n)
+    @cython.locals(kn=Knote)
+    cdef _note(self, Source source, int lane, unsigned int mask)
+    @cython.locals(engine=Engine)
+    cdef int _ask_lane(self, int lane) except -10000
     cdef _disarm(self, Harvest harvest, Source source)
     cdef bint _goes_first(self, Source source, Knote kn) noexcept
-    @cython.locals(engine=Engine, lane=cython.int, i=cython.int, n=cython.int, source=Source, inner=Harvest, filt=Filter,
+    @cython.locals(lane=cython.int, i=cython.int, n=cython.int, source=Source, inner=Harvest, reader=Drain,
                    registry=Registry)
     cdef _internal(self, Harvest harvest, int number)
     @cython.locals(kn=Knote, source=Source, count=cython.Py_ssize_t, fresh=cython.bint)

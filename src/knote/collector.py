@@ -30,7 +30,7 @@ _WORTH_COUNTING = 4
 class Collector:
     """Turns what was reported into what is returned.  Threads: only under the queue's lock."""
 
-    __slots__ = ("_counts", "_inner", "_registry", "_serial", "_strays", "rebuild", "wake")
+    __slots__ = ("_counts", "_inner", "_registry", "_serial", "_strays", "rebuild", "wake", "woken")
 
     def __init__(self, registry: Registry, wake: int) -> None:
         self._registry = registry
@@ -39,6 +39,8 @@ class Collector:
         self._counts = Counts()
         self._strays: set[int] = set()
         self._serial = 0
+        self.woken = False
+        """The wake descriptor was seen raised."""
         self.rebuild = False
         """The kernel goes on reporting what is gone: its set must be built anew."""
 
@@ -74,6 +76,41 @@ class Collector:
             again = registry.again.pop()
             if again is not None:
                 registry.ready.append(again)
+
+    def note(self, harvest: Harvest, n: int) -> None:
+        """Put what the engine reported on the ready list, unjudged."""
+        registry = self._registry
+        for i in range(n):
+            token = harvest.batch.token(i)
+            source = registry.table.by_token(token)
+            if source is not None:
+                self._note(source, 0, harvest.batch.mask(i))
+            elif token >> 32 == 0:
+                number = token
+                lane = registry.interest.lane_of(number)
+                reader = registry.drains.get(number)
+                if lane:
+                    inner = self._inner
+                    m = self._ask_lane(lane)
+                    for j in range(m):
+                        source = registry.table.by_token(inner.batch.token(j))
+                        if source is not None:
+                            self._note(source, lane, inner.batch.mask(j))
+                elif reader is not None:
+                    reader.drain(number)
+
+    def _note(self, source: Source, lane: int, mask: int) -> None:
+        kn = source.knotes
+        while kn is not None:
+            if kn.wants & source.armed[lane] and mask & (kn.wants | ERR | HUP) and not kn.status & DISABLED:
+                self._registry.ready.append(kn)
+            kn = kn.sibling
+
+    def _ask_lane(self, lane: int) -> int:
+        engine = self._registry.interest.lanes[lane]
+        assert engine is not None
+        self._inner.batch.reserve(256)
+        return engine.wait(self._inner.batch, 256, 0)
 
     def _count(self, harvest: Harvest, n: int) -> bool:
         # What the READ filter would ask of each descriptor in turn, asked of all in one go.  A source cannot
@@ -138,15 +175,13 @@ class Collector:
 
     def _internal(self, harvest: Harvest, number: int) -> None:
         if number == self.wake:
-            return  # What it was raised for is on the ready list, which was asked first.
+            self.woken = True  # What it was raised for is on the ready list, which was asked first.
+            return
         registry = self._registry
         lane = registry.interest.lane_of(number)
         if lane:
-            engine = registry.interest.lanes[lane]
-            assert engine is not None
             inner = self._inner
-            inner.batch.reserve(256)
-            n = engine.wait(inner.batch, 256, 0)
+            n = self._ask_lane(lane)
             for i in range(n):
                 source = registry.table.by_token(inner.batch.token(i))
                 if source is not None:
@@ -154,9 +189,9 @@ class Collector:
                 else:
                     self._stray(inner.batch.token(i))
             return
-        filt = registry.drains.get(number)
-        if filt is not None:
-            filt.drain(number)
+        reader = registry.drains.get(number)
+        if reader is not None:
+            reader.drain(number)
             # In their place among the kernel's events (trace order_mixed_filters).
             self._flush(harvest, registry.ready)
 

@@ -85,10 +85,8 @@ def limit_hint(number: int) -> str:
     """What limit an errno speaks of, its value now, and the command that raises it; '' for others."""
     if number == errno.EMFILE:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        return (
-            f": this process may open {soft} descriptors (RLIMIT_NOFILE, hard limit {hard}); "
-            f"'ulimit -n {hard}' raises it"
-        )
+        way = f"'ulimit -n {hard}' raises it" if soft != hard else "root raises it with 'ulimit -n N' or prlimit(1)"
+        return f": this process may open {soft} descriptors (RLIMIT_NOFILE, hard limit {hard}); {way}"
     if number == errno.ENFILE:
         now = _sysctl("fs/file-max")
         return f": the system may open {now} files; 'sysctl fs.file-max=N' raises it"

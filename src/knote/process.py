@@ -33,6 +33,21 @@ def find(number: int) -> Queue | None:
         return _queues.get(number)
 
 
+def reaches(number: int, target: int) -> bool:
+    """Whether the queue of one number is that of the other, or watches it, through however many queues."""
+    todo, seen = [number], set()
+    while todo:
+        one = todo.pop()
+        if one == target:
+            return True
+        if one not in seen:
+            seen.add(one)
+            queue = find(one)
+            if queue is not None:
+                todo.extend(queue.nested())
+    return False
+
+
 def _after_fork_in_child() -> None:
     # Only the forking thread is here, and another may have held the lock at that moment: make a new one.
     global _lock

@@ -38,6 +38,7 @@ cdef class Queue:
     cdef Harvest _take(self)
     cdef _give_back(self, Harvest harvest)
     cdef _check(self)
+    @cython.locals(late=cython.bint)
     cdef _leave(self, bint collecting)
     @cython.locals(harvest=Harvest)
     cdef _run_deferred(self)
@@ -46,6 +47,10 @@ cdef class Queue:
     cdef list _collect(self, Harvest harvest, int maxevents, long long deadline, bint alone)
     @cython.locals(source=Source, registry=Registry)
     cdef _rebuild(self, Harvest harvest)
-    cdef _settle_wake(self)
+    cdef bint _settle_wake(self) except -1
+    cdef _raise_wake(self)
+    @cython.locals(harvest=Harvest, n=cython.int, room=cython.int)
+    cpdef int pending(self) except -2
+    cpdef list nested(self)
     cdef _free(self)
     cdef list _shut(self)

@@ -2,6 +2,8 @@ cimport cython
 
 from knote._kernel.fd cimport describe, is_open, same
 from knote.clock cimport Clock
+from knote.filewatch cimport FileWatch
+from knote.drain cimport Drain
 from knote.filters.base cimport Filter
 from knote.filters.read cimport Read
 from knote.harvest cimport Harvest
@@ -16,7 +18,7 @@ cdef unsigned int ACTIVE, DEAD, DEMOTED, DISABLED, FORCED, SOFT
 cdef unsigned int EV_ADD, EV_CLEAR, EV_DELETE, EV_DISABLE, EV_DISPATCH, EV_ENABLE, EV_ERROR
 cdef unsigned int EV_FORCEONESHOT, EV_KEEPUDATA, EV_ONESHOT, EV_RECEIPT, NOTE_FFLAGSMASK, NOTE_LOWAT
 cdef unsigned int EDGE, STICKY
-cdef int EVFILT_READ, EVFILT_TIMER, EVFILT_USER
+cdef int EVFILT_READ, EVFILT_USER
 cdef int _EBADF, _EINVAL, _ENOENT, _EPERM
 cdef unsigned long long _INT_MAX
 cdef int _FRESH, _NOT_STAGED, _SPARE
@@ -33,6 +35,7 @@ cdef class Registry:
     cdef ReadyList late
     cdef list clocks
     cdef dict drains
+    cdef FileWatch files
     cdef unsigned long long turn
     cdef list _filters
     cdef list _spare

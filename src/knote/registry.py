@@ -26,11 +26,11 @@ from knote.constants import (
     EV_ONESHOT,
     EV_RECEIPT,
     EVFILT_READ,
-    EVFILT_TIMER,
     EVFILT_USER,
     NOTE_FFLAGSMASK,
     NOTE_LOWAT,
 )
+from knote.filewatch import FileWatch
 from knote.filters.read import Read
 from knote.interest import Interest
 from knote.kevent import kevent
@@ -40,6 +40,7 @@ from knote.ready import ReadyList
 from knote.table import Table
 
 if TYPE_CHECKING:
+    from knote.drain import Drain
     from knote.engines.base import Engine
     from knote.filters.base import Filter
     from knote.harvest import Harvest
@@ -64,8 +65,8 @@ class Registry:
     """
 
     __slots__ = (
-        "_base", "_filters", "_log", "_place", "_spare", "_staging", "again", "clocks", "drains", "interest",
-        "late", "reads", "ready", "resting", "table", "turn",
+        "_base", "_filters", "_log", "_place", "_spare", "_staging", "again", "clocks", "drains", "files",
+        "interest", "late", "reads", "ready", "resting", "table", "turn",
     )  # fmt: skip
 
     def __init__(self, engine_type: type[Engine]) -> None:
@@ -80,13 +81,17 @@ class Registry:
         self.late = ReadyList(4)
         """Reported, but behind others of their descriptor."""
         self.clocks: list[Clock] = []
-        self.drains: dict[int, Filter] = {}
-        """The filter to ask when a descriptor of the queue's own is readable."""
+        self.drains: dict[int, Drain] = {}
+        """Whom to ask when a descriptor of the queue's own is readable."""
         self.turn = 0
         """Counts the calls: what a call created, it returns in the order of its list."""
-        self._filters: list[Filter | None] = filters.make_all(self.ready, self._open_clock)
+        self.files = FileWatch(self.ready, self.resting, self._own)
+        self._filters: list[Filter | None] = filters.make_all(
+            self.ready, self.resting, self.open_clock, self.files
+        )
         reads = self._filters[-EVFILT_READ]
         assert isinstance(reads, Read)
+        reads.number = self.interest.main.number
         self.reads = reads
         self._spare: list[Knote] = []
         self._log: list[Knote] = []
@@ -95,16 +100,20 @@ class Registry:
         self._place = 0
         self._staging = False
 
-    def _open_clock(self, clock_id: int) -> Clock:
+    def _own(self, fd: int, drain: Drain) -> int:
+        rc = self.interest.own(fd)
+        if rc == 0:
+            self.drains[fd] = drain
+        return rc
+
+    def open_clock(self, clock_id: int, drain: Drain) -> Clock:
+        """A clock whose timers are drained by drain.  OSError if it cannot be had."""
         clock = Clock(clock_id)
-        rc = self.interest.own(clock.fd)
+        rc = self._own(clock.fd, drain)
         if rc < 0:
             clock.close()
             raise errors.creation(-rc, "watching a timerfd")
         self.clocks.append(clock)
-        timers = self._filters[-EVFILT_TIMER]
-        assert timers is not None
-        self.drains[clock.fd] = timers
         return clock
 
     def wake_resting(self) -> None:
@@ -119,6 +128,7 @@ class Registry:
         self.interest.close()
         for clock in self.clocks:
             clock.close()
+        self.files.close()
 
     def apply(self, changes: list[kevent], maxevents: int, harvest: Harvest) -> None:
         """Apply the changes in order, as if one by one.
@@ -438,6 +448,8 @@ class Registry:
         source.remove(kn)
         if source.knotes is not None:
             self.table.shared -= 1
+        elif source.wd >= 0:
+            self.files.forget(source)
 
     def bury(self, kn: Knote, harvest: Harvest) -> None:
         """Take kn out of everything.  Its udata goes after the lock; kn itself waits to be used again, which saves

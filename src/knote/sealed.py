@@ -10,8 +10,8 @@ def seal(cls: type[Any]) -> None:
     """Refuse subclasses of cls.  Compiled, its .pxd has said so already, and a type that is set in C takes no new
     attribute; interpreted, this is what says it."""
 
-    def refuse(_: type[Any], **__: Any) -> NoReturn:
+    def refuse(*_: Any, **__: Any) -> NoReturn:
         raise TypeError(f"type '{cls.__module__}.{cls.__name__}' is not an acceptable base type")
 
     with contextlib.suppress(TypeError):
-        cls.__init_subclass__ = classmethod(refuse)
+        setattr(cls, "__init_subclass__", classmethod(refuse))  # noqa: B010  # mypy knows only assignment by name

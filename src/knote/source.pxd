@@ -10,6 +10,8 @@ cdef class Source:
     cdef unsigned long long token
     cdef unsigned long long identity
     cdef int kind
+    cdef int wd
+    cdef bint queue
     cdef bint soft
     cdef bint listening
     cdef bint connected

@@ -34,8 +34,8 @@ class Source:
 
     __slots__ = (
         "armed", "asked", "before", "connected", "count", "counted", "counting", "deliveries", "fd",
-        "generation", "identity", "kind", "knotes", "listening", "mark", "place", "rearm", "soft", "token",
-        "told",
+        "generation", "identity", "kind", "knotes", "listening", "mark", "place", "queue", "rearm", "soft",
+        "token", "told", "wd",
     )  # fmt: skip
 
     def __init__(self, fd: int, generation: int, identity: int) -> None:
@@ -44,6 +44,10 @@ class Source:
         self.token = fd | generation << 32
         self.identity = identity
         self.kind = identity & 15
+        self.wd = -1
+        """The number of its inotify watch."""
+        self.queue = False
+        """It is another kqueue."""
         self.soft = False
         """No engine can watch it (regular files, /dev/null): its knotes are judged when they are asked."""
         self.listening = False

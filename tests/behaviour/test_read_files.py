@@ -13,7 +13,6 @@ import pytest
 
 from knote import EV_ADD, EV_CLEAR, EV_DELETE, EV_DISABLE, EV_ENABLE, EV_ONESHOT, NOTE_FILE_POLL
 from tests.behaviour.words import apply, idle, polls, read, ready, user, write
-from tests.oracle.trace import FILE_EDGES
 from tests.support.events import brief
 from tests.support.plumbing import Pipe
 from tests.support.waiting import SOON
@@ -106,7 +105,6 @@ def test_once(kq: Any, file: IO[bytes], flags: int) -> None:
     idle(kq)
 
 
-@pytest.mark.needs(FILE_EDGES)
 def test_each_write_is_an_edge(kq: Any, file: IO[bytes]) -> None:
     """S-132, S-129: and wakes who waits."""
     file.write(b"123")

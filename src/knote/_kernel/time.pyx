@@ -26,7 +26,11 @@ cpdef int wake_create() noexcept:
     return kn_wake_create()
 
 cpdef int wake_raise(int fd) noexcept:
-    return kn_wake_raise(fd)
+    cdef int rc
+    # It blocks nobody, but who is woken by it wants the GIL.
+    with nogil:
+        rc = kn_wake_raise(fd)
+    return rc
 
 cpdef int wake_lower(int fd) noexcept:
     return kn_wake_lower(fd)

@@ -12,18 +12,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from knote.clock import Clock
+    from knote.drain import Drain
+    from knote.filewatch import FileWatch
     from knote.filters.base import Filter
     from knote.ready import ReadyList
 
 
-def make_all(ready: ReadyList, open_clock: Callable[[int], Clock]) -> list[Filter | None]:
+def make_all(
+    ready: ReadyList,
+    resting: ReadyList,
+    open_clock: Callable[[int, Drain], Clock],
+    files: FileWatch,
+) -> list[Filter | None]:
     """A queue's filters, each at the index of its negated number; None where there is none."""
+    from knote.filters.empty import Empty
+    from knote.filters.except_ import Except
     from knote.filters.read import Read
     from knote.filters.timer import Timer
     from knote.filters.user import User
     from knote.filters.write import Write
 
-    made: tuple[Filter, ...] = (Read(), Write(), User(ready), Timer(ready, open_clock))
+    made: tuple[Filter, ...] = (
+        Read(files),
+        Write(files),
+        User(ready),
+        Timer(ready, open_clock),
+        Empty(ready, resting, open_clock),
+        Except(),
+    )
     table: list[Filter | None] = [None] * 32
     for filt in made:
         table[-filt.id] = filt

@@ -1,7 +1,8 @@
+from knote.drain cimport Drain
 from knote.knote cimport Knote
 
 
-cdef class Filter:
+cdef class Filter(Drain):
     cdef readonly int id
     cdef readonly unsigned int wants
     cdef readonly bint is_fd
@@ -10,4 +11,3 @@ cdef class Filter:
     cpdef int touch(self, Knote kn, unsigned int flags, unsigned int fflags, long long data) except -1
     cpdef int event(self, Knote kn, unsigned int hint) except -2
     cpdef detach(self, Knote kn)
-    cpdef drain(self, unsigned long long token)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from knote.drain import Drain
+
 if TYPE_CHECKING:
     from knote.knote import Knote
 
@@ -14,7 +16,7 @@ IS_ACTIVE: Final = 1
 GONE: Final = -1
 
 
-class Filter:
+class Filter(Drain):
     """One EVFILT_*, for one queue.  Errors are given back as an errno, not raised: all of it runs under the lock.
 
     id: the EVFILT_* number.  is_fd: ident is a descriptor.  wants: the directions to watch on it.  forced: the
@@ -50,7 +52,3 @@ class Filter:
 
     def detach(self, kn: Knote) -> None:
         """BSD's f_detach: let go."""
-
-    def drain(self, token: int) -> None:
-        """A descriptor of the filter's own, which serves many knotes, is readable: read it and put those that
-        it names on the ready list."""

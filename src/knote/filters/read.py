@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from knote import process
 from knote._kernel.fd import (
     NO_FILE,
     file_rest,
@@ -18,7 +19,7 @@ from knote._kernel.fd import (
     tcp_state,
     unix_accept_queue,
 )
-from knote.constants import EV_EOF, EVFILT_READ, NOTE_FILE_POLL, NOTE_LOWAT, NOTE_NODATA
+from knote.constants import EV_CLEAR, EV_EOF, EVFILT_READ, NOTE_FILE_POLL, NOTE_LOWAT, NOTE_NODATA
 from knote.filters.base import Filter
 from knote.knote import SOFT
 from knote.masks import ERR, HUP, IN, NVAL, RDHUP
@@ -26,6 +27,7 @@ from knote.source import (
     KIND_DIRECTORY,
     KIND_FIFO,
     KIND_FILE,
+    KIND_OTHER,
     KIND_PIPE,
     KIND_SEQPACKET,
     KIND_TCP,
@@ -34,6 +36,7 @@ from knote.source import (
 )
 
 if TYPE_CHECKING:
+    from knote.filewatch import FileWatch
     from knote.knote import Knote
     from knote.source import Source
 
@@ -50,10 +53,15 @@ class Read(Filter):
     """data is what the kernel can tell exactly, from one system call: bytes of a stream, connections of a
     listener, the rest of a file.  SO_ERROR is never asked: asking clears it (S-404)."""
 
-    __slots__ = ("counting",)
+    __slots__ = ("_files", "counting", "nested", "number")
 
-    def __init__(self) -> None:
+    def __init__(self, files: FileWatch) -> None:
         super().__init__()
+        self._files = files
+        self.number = -1
+        """The descriptor of the queue itself."""
+        self.nested: set[int] = set()
+        """The queues that it watches."""
         self.id = EVFILT_READ
         self.is_fd = True
         self.counting = 0
@@ -65,6 +73,20 @@ class Read(Filter):
         """Filter.attach()."""
         source = kn.source
         assert source is not None
+        if source.kind == KIND_OTHER and process.find(source.fd) is not None:
+            # A queue that watched itself, by whatever way round, would wait for its own report (S-016, S-017).
+            if process.reaches(source.fd, self.number):
+                return _EINVAL
+            self.nested.add(source.fd)
+            source.queue = True
+        elif source.kind == KIND_FILE:
+            source.soft = True
+            if not kn.sfflags & NOTE_FILE_POLL or kn.flags & EV_CLEAR:
+                error = self._files.watch(source)
+                if error:
+                    return error
+        elif source.kind == KIND_DIRECTORY:
+            source.soft = True
         if source.kind in (KIND_UNIX_STREAM, KIND_SEQPACKET):
             source.mark = max(receive_mark(source.fd), 1)
             source.connected = True
@@ -90,7 +112,8 @@ class Read(Filter):
             kn.status |= SOFT
         else:
             kn.status &= ~SOFT
-        self._counting(source, not kn.status & SOFT and not kn.sfflags & NOTE_NODATA and not source.listening)
+        bytes_told = not (kn.status & SOFT or kn.sfflags & NOTE_NODATA or source.listening or source.queue)
+        self._counting(source, bytes_told)
         return 0
 
     def _counting(self, source: Source, counting: bool) -> None:
@@ -100,8 +123,11 @@ class Read(Filter):
 
     def detach(self, kn: Knote) -> None:
         """Filter.detach()."""
-        if kn.source is not None:
-            self._counting(kn.source, False)
+        source = kn.source
+        if source is not None:
+            self._counting(source, False)
+            if source.queue:
+                self.nested.discard(source.fd)
 
     def event(self, kn: Knote, hint: int) -> int:
         """Filter.event()."""
@@ -120,6 +146,8 @@ class Read(Filter):
         if kn.sfflags & NOTE_NODATA:
             kn.data = 0
             return 1 if hint & IN else 0
+        if source.queue:
+            return self._queue(kn, source)
         if source.listening:
             return self._listening(kn, source, hint)
         n = source.count if source.counted else readable(source.fd)
@@ -144,6 +172,18 @@ class Read(Filter):
             return 1 if n >= self._mark(kn, source) else 0
         # A datagram of no bytes is there all the same (S-114).
         return 1 if hint & IN else 0
+
+    def _queue(self, kn: Knote, source: Source) -> int:
+        # A queue: data is how many of its knotes wait (S-015).  With EV_CLEAR only one more of them is news; its
+        # wake descriptor going up, or a waiting knote getting more data, is none (trace nested_clear_outer).
+        queue = process.find(source.fd)
+        n = -1 if queue is None else queue.pending()
+        if n < 0:
+            return -1
+        kn.data = n
+        news = n > source.count or not kn.flags & EV_CLEAR
+        source.count = n
+        return 1 if n and news else 0
 
     def _mark(self, kn: Knote, source: Source) -> int:
         if kn.sfflags & NOTE_LOWAT:

@@ -18,4 +18,4 @@ cdef class Timer(Filter):
     cpdef int touch(self, Knote kn, unsigned int flags, unsigned int fflags, long long data) except -1
     cpdef int event(self, Knote kn, unsigned int hint) except -2
     cpdef detach(self, Knote kn)
-    cpdef drain(self, unsigned long long token)
+    cpdef drain(self, int number)

@@ -26,6 +26,7 @@ from knote.knote import ACTIVE, DISABLED, SOFT
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from knote.drain import Drain
     from knote.knote import Knote
     from knote.ready import ReadyList
 
@@ -48,7 +49,7 @@ class Timer(Filter):
 
     __slots__ = ("_monotonic", "_open_clock", "_ready", "_realtime")
 
-    def __init__(self, ready: ReadyList, open_clock: Callable[[int], Clock]) -> None:
+    def __init__(self, ready: ReadyList, open_clock: Callable[[int, Drain], Clock]) -> None:
         super().__init__()
         self.id = EVFILT_TIMER
         self._ready = ready
@@ -59,10 +60,10 @@ class Timer(Filter):
     def _clock_of(self, fflags: int) -> Clock:
         if fflags & NOTE_ABSTIME:
             if self._realtime is None:
-                self._realtime = self._open_clock(time.CLOCK_REALTIME)
+                self._realtime = self._open_clock(time.CLOCK_REALTIME, self)
             return self._realtime
         if self._monotonic is None:
-            self._monotonic = self._open_clock(time.CLOCK_MONOTONIC)
+            self._monotonic = self._open_clock(time.CLOCK_MONOTONIC, self)
         return self._monotonic
 
     def attach(self, kn: Knote) -> int:
@@ -144,10 +145,10 @@ class Timer(Filter):
             clock.forget()
             clock.arm()
 
-    def drain(self, token: int) -> None:
-        """Filter.drain(): a clock's descriptor is readable."""
+    def drain(self, number: int) -> None:
+        """Drain.drain(): a clock's descriptor is readable."""
         for clock in (self._monotonic, self._realtime):
-            if clock is not None and clock.token == token:
+            if clock is not None and clock.fd == number:
                 clock.fired()
                 now = clock.now()
                 kn = clock.expired(now)

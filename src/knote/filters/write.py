@@ -6,24 +6,29 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from knote import process
 from knote._kernel.fd import pipe_space, poll, same, send_space, tcp_state, unix_send_shut
-from knote.constants import EV_EOF, EV_ONESHOT, EVFILT_WRITE, NOTE_LOWAT, NOTE_NODATA
+from knote.constants import EV_CLEAR, EV_EOF, EV_ONESHOT, EVFILT_WRITE, NOTE_LOWAT, NOTE_NODATA
 from knote.filters.base import Filter
 from knote.knote import SOFT
 from knote.masks import ERR, HUP, IN, NVAL, OUT, RDHUP
 from knote.source import (
     KIND_DATAGRAM,
     KIND_FIFO,
+    KIND_FILE,
+    KIND_OTHER,
     KIND_PIPE,
     KIND_TCP,
     KIND_UNIX_STREAM,
 )
 
 if TYPE_CHECKING:
+    from knote.filewatch import FileWatch
     from knote.knote import Knote
     from knote.source import Source
 
 _EBADF = errno.EBADF
+_EINVAL = errno.EINVAL
 _EPIPE = errno.EPIPE
 _ECONNREFUSED = errno.ECONNREFUSED
 _ECONNRESET = errno.ECONNRESET
@@ -34,10 +39,11 @@ class Write(Filter):
     """data is the room that the kernel tells of: exact for pipes, near for sockets, whose buffers count more
     than bytes (S-140, S-410)."""
 
-    __slots__ = ()
+    __slots__ = ("_files",)
 
-    def __init__(self) -> None:
+    def __init__(self, files: FileWatch) -> None:
         super().__init__()
+        self._files = files
         self.id = EVFILT_WRITE
         self.is_fd = True
         self.wants = OUT
@@ -46,6 +52,15 @@ class Write(Filter):
         """Filter.attach().  A pipe without a reader is refused (trace pipe_write_eof), a FIFO is not."""
         source = kn.source
         assert source is not None
+        if source.kind == KIND_OTHER and process.find(source.fd) is not None:
+            return _EINVAL
+        if source.kind == KIND_FILE:
+            source.soft = True
+            if kn.flags & EV_CLEAR:
+                # The next write is news (trace file_write_clear).
+                error = self._files.watch(source)
+                if error:
+                    return error
         if source.kind == KIND_PIPE and poll(source.fd, OUT) & ERR:
             return _EPIPE
         if source.kind == KIND_TCP and not source.asked:

@@ -1,0 +1,2 @@
+cdef class Drain:
+    cpdef drain(self, int number)
