@@ -4,7 +4,8 @@ The BSD kqueue(2) facility, whole, on Linux: the names of CPython's select.kqueu
 CPython lacks.
 """
 
-from knote.buildinfo import build_info
+from typing import TYPE_CHECKING, Any
+
 from knote.constants import (
     EV_ADD,
     EV_CLEAR,
@@ -162,7 +163,20 @@ from knote.kevent import kevent
 from knote.kqueue import kqueue
 from knote.patch import install, uninstall
 
+if TYPE_CHECKING:
+    from knote.buildinfo import build_info
+
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    # build_info() reads files and needs half of what importing knote would cost, and few ask for it.
+    if name == "build_info":
+        from knote.buildinfo import build_info
+
+        return build_info
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "EVFILT_AIO",

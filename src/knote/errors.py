@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import resource
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from knote import constants
@@ -76,7 +75,8 @@ def creation(number: int, what: str) -> OSError:
 
 def _sysctl(path: str) -> str:
     try:
-        return Path("/proc/sys", path).read_text().strip()
+        with open(f"/proc/sys/{path}") as file:
+            return file.read().strip()
     except OSError:
         return "unknown"
 
@@ -85,7 +85,9 @@ def limit_hint(number: int) -> str:
     """What limit an errno speaks of, its value now, and the command that raises it; '' for others."""
     if number == errno.EMFILE:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        way = f"'ulimit -n {hard}' raises it" if soft != hard else "root raises it with 'ulimit -n N' or prlimit(1)"
+        way = f"'ulimit -n {hard}' raises it"
+        if soft == hard:
+            way = "as root, 'ulimit -n N' or prlimit(1) raises it"
         return f": this process may open {soft} descriptors (RLIMIT_NOFILE, hard limit {hard}); {way}"
     if number == errno.ENFILE:
         now = _sysctl("fs/file-max")
