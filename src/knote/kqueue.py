@@ -10,7 +10,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from knote import engines, errors, process
+from knote import engines, errors, inside, process
 from knote._kernel.time import now_ns
 from knote.kevent import kevent
 from knote.queue import Queue
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CLOCK_MONOTONIC = time.CLOCK_MONOTONIC
 _C_INT_MAX = 0x7FFFFFFF
+_TRACE = os.environ.get("KNOTE_TRACE", "0") not in ("", "0")
 # What is further away than this has no deadline: 146 years (S-027).
 _FAR_NS = 1 << 62
 
@@ -130,7 +131,27 @@ class kqueue:
         ns = _timeout_ns(timeout)
         if ns > 0:
             ns += now_ns(CLOCK_MONOTONIC)
-        return queue.run(None if changelist is None else _changes(changelist), count, ns)
+        changes = None if changelist is None else _changes(changelist)
+        if _TRACE:
+            return self._traced(queue, changes, count, ns)
+        return queue.run(changes, count, ns)
+
+    def _traced(self, queue: Queue, changes: list[kevent] | None, count: int, ns: int) -> list[kevent]:
+        inside.trace_changes(self._number, changes or ())
+        try:
+            events = queue.run(changes, count, ns)
+        except BaseException as error:
+            inside.trace_error(self._number, error)
+            raise
+        inside.trace_events(self._number, events)
+        return events
+
+    def knotes(self) -> list[inside.Registration]:
+        """Every registration, as it is now: filter, ident, flags, notes, data, udata, enabled, pending, hits.
+
+        Raises ValueError when closed.  Threads: a snapshot; it may be old when it is read.
+        """
+        return self._open().knotes()
 
     def fileno(self) -> int:
         """The descriptor number: polls readable while events wait.  ValueError when closed."""

@@ -7,11 +7,13 @@ from knote.collector cimport Collector
 from knote.engines.base cimport Engine
 from knote.harvest cimport Harvest
 from knote.kevent cimport kevent
+from knote.knote cimport Knote
 from knote.registry cimport Registry
 from knote.source cimport Source
 
 cdef int CLOCK_MONOTONIC
 cdef int _EBADF, _EINTR
+cdef unsigned int DISABLED
 
 
 @cython.final
@@ -52,5 +54,7 @@ cdef class Queue:
     @cython.locals(harvest=Harvest, n=cython.int, room=cython.int)
     cpdef int pending(self) except -2
     cpdef list nested(self)
+    @cython.locals(kn=Knote)
+    cpdef list knotes(self)
     cdef _free(self)
     cdef list _shut(self)

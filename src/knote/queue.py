@@ -21,12 +21,13 @@ from knote._kernel.lock import Lock
 from knote._kernel.time import close_fd, now_ns, run_signal_handlers, wake_create, wake_lower, wake_raise
 from knote.collector import Collector
 from knote.harvest import Harvest
+from knote.inside import Registration
 from knote.kevent import kevent
+from knote.knote import DISABLED
 from knote.registry import Registry
 
 if TYPE_CHECKING:
     from knote.engines.base import Engine
-    from knote.knote import Knote
 
 CLOCK_MONOTONIC = time.CLOCK_MONOTONIC
 _EBADF = errno.EBADF
@@ -363,6 +364,19 @@ class Queue:
             self._give_back(harvest)
             self._leave(False)
 
-    def knotes(self) -> list[Knote]:
-        """Every registration."""
-        return self._registry.table.all()
+    def knotes(self) -> list[Registration]:
+        """Every registration, as it is now."""
+        found: list[Registration] = []
+        if not self._lock.acquire():
+            raise errors.reentered()
+        try:
+            for kn in self._registry.table.all():
+                found.append(
+                    Registration(
+                        kn.filter, kn.ident, kn.flags, kn.sfflags, kn.sdata, kn.udata,
+                        not kn.status & DISABLED, kn.home == 1, kn.hits,
+                    )
+                )
+        finally:
+            self._leave(False)
+        return found
