@@ -159,9 +159,13 @@ from knote.constants import (
     VQ_UNMOUNT,
     macos,
 )
-from knote.kevent import kevent
-from knote.kqueue import kqueue
-from knote.patch import install, uninstall
+from knote.patch import install, system_has_kqueue, uninstall
+
+if TYPE_CHECKING or not system_has_kqueue():
+    from knote.kevent import kevent
+    from knote.kqueue import kqueue
+else:
+    from knote.native import kevent, kqueue, renumber
 
 if TYPE_CHECKING:
     from knote.buildinfo import build_info
@@ -336,3 +340,6 @@ __all__ = [
     "macos",
     "uninstall",
 ]
+
+if not TYPE_CHECKING and system_has_kqueue():
+    renumber(globals())

@@ -1,11 +1,12 @@
 """The system's own kqueue, where it has one: BSD and macOS.
 
-knote's names then mean what the system's headers say: kqueue and kevent act through select.kqueue, constants have
-the system's numbers, EVFILT_USER and what else select leaves out among them, and a name that the system has no
-number for is not there.  Nothing of this is compiled, and of the rest of knote only what stands on these names runs.
+knote's names then mean what the system's headers say: kqueue and kevent act through select.kqueue, constants
+have the system's numbers, EVFILT_USER and what else select leaves out among them, and a name that the system has
+no number for is not there.  Nothing of this is compiled, and of the rest of knote only what stands on these names
+runs.
 
-What a kernel without kqueue can show of this file is shown by tests/dropin/test_native.py, on a select.kqueue made
-of knote's own queue; on a BSD or a Mac it has not run yet.
+What a system without kqueue can show of this file, tests/dropin/test_native.py shows on a select.kqueue made of
+knote's own queue.  On a BSD or a Mac it has not run yet.
 
 Source: sys/event.h of FreeBSD 15, macOS 15, NetBSD 10, OpenBSD 7 and DragonFly 6; spec 1.2-1.9.
 """
@@ -71,21 +72,24 @@ SYSTEMS: Final[dict[str, dict[str, int]]] = {
     },
     "openbsd": {
         **_EVERYWHERE, **_EV_TELL, **_TIMER_FIELD,
-        "EVFILT_EXCEPT": -9, "EVFILT_USER": -10, "EV_SYSFLAGS": 0xF800, "NOTE_OOB": 0x0004, "NOTE_TRUNCATE": 0x0080,
+        "EVFILT_EXCEPT": -9, "EVFILT_USER": -10, "EV_SYSFLAGS": 0xF800,
+        "NOTE_OOB": 0x0004, "NOTE_TRUNCATE": 0x0080,
     },
     "dragonfly": {**_EVERYWHERE, "EVFILT_EXCEPT": -8, "EVFILT_USER": -9, "NOTE_OOB": 0x0002},
 }  # fmt: skip
-"""The numbers of each system, by the beginning of sys.platform.  That a name stands here says that the newest release
-has it; an older kernel answers EINVAL."""
+"""The numbers of each system, by the beginning of sys.platform.  That a name stands here says that the newest
+release has it; an older kernel answers EINVAL."""
 
 
 def numbers(platform: str) -> dict[str, int]:
-    """BSD name → number.  What select itself says goes before the tables, and is all there is for a system that they
-    do not know."""
+    """BSD name → number.  What select itself says goes before the tables, and is all there is for a system that
+    they do not know."""
     known = next((table for name, table in SYSTEMS.items() if platform.startswith(name)), {})
     found = {}
     for row in _ROWS:
-        number = getattr(_system, constants.kq_name(row), known.get(row.name)) if row.cpython else known.get(row.name)
+        number = known.get(row.name)
+        if row.cpython:
+            number = getattr(_system, constants.kq_name(row), number)
         if number is not None:
             found[row.name] = number
     return found
@@ -93,6 +97,7 @@ def numbers(platform: str) -> dict[str, int]:
 
 NUMBERS: Final = numbers(sys.platform)
 
+_READ: Final = NUMBERS.get("EVFILT_READ", constants.EVFILT_READ)
 _FILTERS: Final = {NUMBERS[row.name]: row for row in constants.FILTERS if row.name in NUMBERS}
 _FLAGS: Final = [row.name for row in constants.FLAGS if row.name not in ("EV_SYSFLAGS", "EV_FLAG1")]
 
@@ -108,10 +113,12 @@ def renumber(namespace: MutableMapping[str, Any]) -> None:
                 namespace.pop(name, None)
                 absent.add(name)
     namespace["__all__"] = [name for name in namespace["__all__"] if name not in absent]
+    others = namespace["__getattr__"]
 
     def __getattr__(name: str) -> Any:
-        why = f": {sys.platform} has no number for it" if name in absent else ""
-        raise AttributeError(f"module {namespace['__name__']!r} has no attribute {name!r}{why}")
+        if name in absent:
+            raise AttributeError(f"module 'knote' has no attribute {name!r}: {sys.platform} has no number for it")
+        return others(name)
 
     namespace["__getattr__"] = __getattr__
 
@@ -129,6 +136,16 @@ def _words(value: int, names: Iterable[str]) -> str:
 
 
 _NONE: Final = object()
+_FIELDS: Final = operator.attrgetter("ident", "filter", "flags", "fflags", "data")
+
+
+def _field(name: str, text: str) -> Any:
+    """A property that is the same attribute of the system's kevent."""
+
+    def put(self: kevent, value: Any) -> None:
+        setattr(self._raw, name, value)
+
+    return property(lambda self: getattr(self._raw, name), put, doc=text)
 
 
 class kevent:
@@ -144,7 +161,7 @@ class kevent:
     def __init__(
         self,
         ident: int | HasFileno,
-        filter: SupportsIndex = NUMBERS.get("EVFILT_READ", constants.EVFILT_READ),
+        filter: SupportsIndex = _READ,
         flags: SupportsIndex = constants.EV_ADD,
         fflags: SupportsIndex = 0,
         data: SupportsIndex = 0,
@@ -166,26 +183,14 @@ class kevent:
         self._raw.udata = value if isinstance(value, int) else 0
         self._object = _NONE if isinstance(value, int) else value
 
-    def __getattr__(self, name: str) -> Any:
-        if name in _FIELDS:
-            return getattr(self._raw, name)
-        raise AttributeError(f"'knote.kevent' object has no attribute {name!r}")
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in _FIELDS:
-            setattr(self._raw, name, value)
-        else:
-            object.__setattr__(self, name, value)
-
-    if TYPE_CHECKING:
-        ident: int
-        filter: int
-        flags: int
-        fflags: int
-        data: int
+    ident: int = _field("ident", "What is watched.")
+    filter: int = _field("filter", "EVFILT_*.")
+    flags: int = _field("flags", "EV_*.")
+    fflags: int = _field("fflags", "NOTE_*.")
+    data: int = _field("data", "The filter's number; with EV_ERROR an errno.")
 
     def _fields(self) -> tuple[Any, ...]:
-        return (*(getattr(self._raw, name) for name in _FIELDS), self.udata)
+        return (*_FIELDS(self._raw), self.udata)
 
     def __eq__(self, other: object) -> Any:
         return self._fields() == other._fields() if isinstance(other, kevent) else NotImplemented
@@ -222,8 +227,182 @@ class kevent:
             f"{constants.ident_text(row.value) if row else 'ident'}={self.ident}",
             f"data={self.data}",
             _words(self.flags, _FLAGS),
-            _words(self.fflags, (note.name for note in constants.notes_of(row.value)) if row else ()),
+            _words(self.fflags, [note.name for note in constants._TEXT_NOTES.get(row.value, ())] if row else []),
         ]
         if self._object is not _NONE or self._raw.udata:
             words.append(f"udata={self.udata!r}")
         return " ".join(word for word in words if word)
+
+
+_TOKEN: Final = 1 << (8 * struct.calcsize("P") - 1)
+_EV_KEEPUDATA: Final = NUMBERS.get("EV_KEEPUDATA", 0)
+
+
+class _Objects:
+    """The objects given as udata.  The kernel keeps a pointer, and hands it back; it gets a token for each."""
+
+    __slots__ = ("__weakref__", "_by_token", "_lock", "_token_of")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._by_token: dict[int, Any] = {}
+        self._token_of: dict[tuple[int, int], int] = {}
+
+    def keep(self, changes: Sequence[kevent]) -> tuple[list[Any], list[tuple[int, int]]]:
+        """Before the call: the system's kevents, with a token for each object, and the knotes that they delete."""
+        raws = []
+        deleted: dict[tuple[int, int], None] = {}
+        with self._lock:
+            for change in changes:
+                raw = change._raw
+                key = (change.ident, change.filter)
+                deleted.pop(key, None)
+                if change.flags & constants.EV_DELETE:
+                    deleted[key] = None
+                elif not change.flags & _EV_KEEPUDATA:
+                    self._forget(key)
+                    if change._object is not _NONE:
+                        token = _TOKEN | next(_tokens)
+                        # A copy: the program's own may be in another thread's call, too.
+                        raw = _system.kevent(*_FIELDS(raw), token)
+                        self._by_token[token] = change._object
+                        self._token_of[key] = token
+                raws.append(raw)
+        return raws, list(deleted)
+
+    def drop(self, keys: Iterable[tuple[int, int]]) -> None:
+        """After the call: what belonged to knotes that are no more."""
+        with self._lock:
+            for key in keys:
+                self._forget(key)
+
+    def find(self, raw: Any) -> Any:
+        """The object of an event, or _NONE.  One that was under way while another thread gave its knote other
+        udata comes with that."""
+        key = (raw.ident, raw.filter)
+        with self._lock:
+            token = raw.udata if raw.udata in self._by_token else self._token_of.get(key, 0)
+            found = self._by_token.get(token, _NONE)
+            if raw.flags & constants.EV_ONESHOT and not raw.flags & constants.EV_ERROR:
+                # It went with this event; if it was added again meanwhile, it has another token.
+                if self._token_of.get(key) == token:
+                    del self._token_of[key]
+                self._by_token.pop(token, None)
+        return found
+
+    def clear(self) -> None:
+        """The queue is closed."""
+        with self._lock:
+            self._by_token.clear()
+            self._token_of.clear()
+
+    def _forget(self, key: tuple[int, int]) -> None:
+        self._by_token.pop(self._token_of.pop(key, 0), None)
+
+
+_tokens: Final = itertools.count(1)
+_objects: Final[weakref.WeakValueDictionary[int, _Objects]] = weakref.WeakValueDictionary()
+"""By descriptor number, so that handles made by fromfd() share them."""
+
+
+def _changes(changelist: Iterable[kevent]) -> list[kevent]:
+    try:
+        changes = list(changelist)
+    except TypeError:
+        if hasattr(type(changelist), "__iter__") or hasattr(type(changelist), "__getitem__"):
+            raise
+        raise errors.not_a_list() from None
+    for change in changes:
+        if not isinstance(change, kevent):
+            raise errors.not_a_kevent()
+    return changes
+
+
+def _event(raw: Any, found: Any) -> kevent:
+    event = kevent.__new__(kevent)
+    event._raw = raw
+    event._object = found
+    return event
+
+
+class kqueue:
+    """The system's kernel event queue: kqueue(2), with select.kqueue's methods, also usable in a with statement.
+
+    engine: 'kqueue', the only one here; None takes $KNOTE_ENGINE or that one.
+    udata may be any object.  The kernel keeps a pointer, so an object stays here, under a number above
+        2**63 that the kernel gets in its place, until its knote is deleted, delivered once with EV_ONESHOT, given
+        other udata, or the queue closed.  A knote that vanishes because its descriptor is closed holds its object
+        until the number is used again.  To a queue that C code or another process shares, give ints.
+    Raises OSError when no descriptor can be made, ValueError for an engine that is not there.
+    Threads: any number may use one object at once.  After a fork: as the system's (closed from CPython 3.12.1 on).
+    Source: kqueue(2) of the system; CPython's select.kqueue (spec S-288 ... S-296).
+    """
+
+    __slots__ = ("__weakref__", "_objects", "_queue")
+
+    def __init__(self, *, engine: str | None = None) -> None:
+        wanted = engine or os.environ.get("KNOTE_ENGINE") or ENGINE
+        if wanted != ENGINE:
+            raise errors.unknown_engine(wanted, [ENGINE])
+        self._queue: Any = _system.kqueue()
+        # A number that is used again names a new queue, with nothing in it yet.
+        self._objects = _objects[self._queue.fileno()] = _Objects()
+
+    def __init_subclass__(cls) -> None:
+        raise TypeError("type 'knote.kqueue' is not an acceptable base type")
+
+    @classmethod
+    def fromfd(cls, fd: int, /) -> kqueue:
+        """Another handle on the queue whose descriptor number is fd, as select.kqueue.fromfd()."""
+        handle = cls.__new__(cls)
+        handle._queue = _system.kqueue.fromfd(fd)
+        handle._objects = _objects.setdefault(handle._queue.fileno(), _Objects())
+        return handle
+
+    def control(
+        self, changelist: Iterable[kevent] | None, maxevents: int, timeout: float | None = None, /
+    ) -> list[kevent]:
+        """Apply the changes in order, then return up to maxevents events: select.kqueue.control().
+
+        timeout: seconds, int or float; None waits for ever, 0 polls.
+        Raises what the system's does: ValueError when closed, for maxevents < 0 or timeout < 0; TypeError for
+        what is no kevent; OSError with the errno of a change that there was no room to report.
+        Threads: any number may call at once.  Source: kqueue(2) of the system.
+        """
+        if changelist is None:
+            raws = self._queue.control(None, maxevents, timeout)
+        else:
+            changes, deleted = self._objects.keep(_changes(changelist))
+            raws = self._queue.control(changes, maxevents, timeout)
+            self._objects.drop(deleted)
+        return [_event(raw, self._objects.find(raw)) for raw in raws]
+
+    def fileno(self) -> int:
+        """The descriptor number.  ValueError when closed."""
+        return int(self._queue.fileno())
+
+    @property
+    def closed(self) -> bool:
+        """True after close()."""
+        return bool(self._queue.closed)
+
+    def close(self) -> None:
+        """Close the descriptor, which deletes every knote, and let go of every object.  Idempotent."""
+        self._queue.close()
+        self._objects.clear()
+
+    def __enter__(self) -> kqueue:
+        if self.closed:
+            raise errors.closed()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> Any:
+        raise TypeError("cannot pickle 'knote.kqueue' object")
+
+    def __repr__(self) -> str:
+        return "<knote.kqueue closed>" if self.closed else f"<knote.kqueue fd={self.fileno()}>"

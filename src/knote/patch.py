@@ -65,8 +65,7 @@ def _names() -> dict[str, object]:
     import knote
 
     wanted = [name for name in knote.__all__ if name in ("kqueue", "kevent") or name.startswith("KQ_")]
-    # A module's __getattr__ refuses what this system has no number for.
-    return {name: getattr(knote, name) for name in wanted if hasattr(knote, name)}
+    return {name: getattr(knote, name) for name in wanted}
 
 
 class _Installed:

@@ -64,7 +64,7 @@ def public_names() -> set[str]:
     """What knote/__init__.py binds by an import."""
     return {
         alias.asname or alias.name
-        for node in sources.tree(sources.package() / "__init__.py").body
+        for node in ast.walk(sources.tree(sources.package() / "__init__.py"))
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
