@@ -31,7 +31,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.timers = Timer(ReadyList(1), self._open)
 
-    def _open(self, number: int) -> Clock:
+    def _open(self, number: int, _drain: object) -> Clock:
         self.clocks.append(Clock(number))
         return self.clocks[-1]
 
