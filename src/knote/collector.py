@@ -129,6 +129,8 @@ class Collector:
         kn = source.knotes
         if kn is not None and kn.sibling is None:
             # The usual case: one knote on the descriptor.
+            if not mask & (kn.wants | ERR | HUP):
+                return  # For one that was deleted since.
             if kn.status & DISABLED:
                 self._disarm(harvest, source)
             else:
@@ -234,9 +236,13 @@ class Collector:
         if kn.home:
             registry.ready.remove(kn)
         source = kn.source
-        verdict = 1 if kn.status & FORCED else kn.filt.event(kn, hint)
-        if verdict > 0 and source is not None and self._is_stale(source):
-            verdict = -1
+        verdict = kn.filt.event(kn, hint)
+        if verdict == 0 and kn.status & FORCED:
+            verdict = 1
+        if verdict > 0 and source is not None:
+            # Without the engine's word only the number was asked, which may mean another file by now.
+            if self._is_stale(source) if hint or source.soft else not same(source.fd, source.identity):
+                verdict = -1
         if verdict <= 0:
             if verdict < 0 and source is not None:
                 registry.vanish(source, harvest)

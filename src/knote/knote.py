@@ -21,6 +21,8 @@ SOFT = 0x10
 """The kernel keeps no level state of it: while it is true it stays on the ready list."""
 SEEN = 0x20
 """It was true at the last retrieval, so among the knotes of its descriptor it stands first."""
+ASK = 0x80
+"""To be asked when it is created or changed, though an engine watches it."""
 DEAD = 0x40
 """Deleted; whoever still holds it drops it."""
 

@@ -95,7 +95,8 @@ def numbers(platform: str) -> dict[str, int]:
     return found
 
 
-NUMBERS: Final = numbers(sys.platform)
+PLATFORM: Final = sys.platform
+NUMBERS: Final = numbers(PLATFORM)
 
 _READ: Final = NUMBERS.get("EVFILT_READ", constants.EVFILT_READ)
 _FILTERS: Final = {NUMBERS[row.name]: row for row in constants.FILTERS if row.name in NUMBERS}
@@ -117,7 +118,7 @@ def renumber(namespace: MutableMapping[str, Any]) -> None:
 
     def __getattr__(name: str) -> Any:
         if name in absent:
-            raise AttributeError(f"module 'knote' has no attribute {name!r}: {sys.platform} has no number for it")
+            raise AttributeError(f"module 'knote' has no attribute {name!r}: {PLATFORM} has no number for it")
         return others(name)
 
     namespace["__getattr__"] = __getattr__

@@ -174,6 +174,7 @@ class Queue:
         events = harvest.events
         harvest.room = maxevents
         first = True
+        rounds = -1
         while True:
             if not self._lock.acquire():
                 raise errors.reentered()
@@ -193,6 +194,8 @@ class Queue:
             asked = min(maxevents - harvest.filled, registry.table.watched + 4)
             if registry.table.shared and asked > 1:
                 asked //= 2
+            if rounds < 0:
+                rounds = (registry.table.watched + 4) // asked + 1
             self._waiters += 1
             epoch = self._epoch
             self._lock.release()
@@ -224,7 +227,6 @@ class Queue:
             if self.closed:
                 self._lock.release()
                 raise errors.os_error(_EBADF)
-            before = harvest.filled
             try:
                 self._collector.gather(harvest, n)
                 if self._collector.rebuild:
@@ -233,8 +235,10 @@ class Queue:
                 self._leave(False)
             if harvest.graveyard:
                 harvest.graveyard.clear()
-            if n == asked and before < harvest.filled < maxevents:
-                continue  # As much as was asked for: there may be more.
+            if n == asked and harvest.filled < maxevents and rounds:
+                # As much as was asked for, and some of it was no event: there may be more.
+                rounds -= 1
+                continue
             if harvest.filled:
                 if harvest.filled < len(events):
                     del events[harvest.filled :]

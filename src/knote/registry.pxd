@@ -14,7 +14,7 @@ from knote.ready cimport ReadyList
 from knote.source cimport Source
 from knote.table cimport Table
 
-cdef unsigned int ACTIVE, DEAD, DEMOTED, DISABLED, FORCED, SOFT
+cdef unsigned int ACTIVE, ASK, DEAD, DEMOTED, DISABLED, FORCED, SOFT
 cdef unsigned int EV_ADD, EV_CLEAR, EV_DELETE, EV_DISABLE, EV_DISPATCH, EV_ENABLE, EV_ERROR
 cdef unsigned int EV_FORCEONESHOT, EV_KEEPUDATA, EV_ONESHOT, EV_RECEIPT, NOTE_FFLAGSMASK, NOTE_LOWAT
 cdef unsigned int EDGE, STICKY
@@ -62,7 +62,7 @@ cdef class Registry:
     cdef int _create(self, kevent change, Filter filt, Source source, bint staged, Harvest harvest) except -9
     @cython.locals(rc=cython.int, source=Source)
     cdef int _modify(self, kevent change, Knote kn, unsigned int flags, Harvest harvest) except -9
-    @cython.locals(source=Source, rc=cython.int, home=cython.int)
+    @cython.locals(source=Source, rc=cython.int, home=cython.int, before=cython.uint, told=cython.bint)
     cdef int _delete(self, Knote kn, bint staged, Harvest harvest) except -9
     cdef _unlink(self, Knote kn)
     cdef _join(self, Source source, Knote kn)

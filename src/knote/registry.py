@@ -34,7 +34,7 @@ from knote.filewatch import FileWatch
 from knote.filters.read import Read
 from knote.interest import Interest
 from knote.kevent import kevent
-from knote.knote import ACTIVE, DEAD, DEMOTED, DISABLED, FORCED, SOFT, Knote
+from knote.knote import ACTIVE, ASK, DEAD, DEMOTED, DISABLED, FORCED, SOFT, Knote
 from knote.masks import EDGE
 from knote.ready import ReadyList
 from knote.table import Table
@@ -151,6 +151,9 @@ class Registry:
                 i = back
                 self._staging = False
             change = changes[i]
+            if change._filter == 0:
+                i += 1  # FreeBSD passes over it without a word (S-040).
+                continue
             self._place = i
             rc = self._change(change, harvest)
             if rc == _NOT_STAGED or ((rc > 0 or change._flags & EV_RECEIPT) and self._base >= 0):
@@ -253,12 +256,12 @@ class Registry:
         _NOT_STAGED: not applied, since it cannot wait together with those that do."""
         number = change._filter
         flags = change._flags
-        if number == 0:
-            return 0  # FreeBSD passes over it without a word (S-040).
         filt = self._filters[-number] if -len(self._filters) < number < 0 else None
         if filt is None:
             return _EINVAL
         if flags & EV_ENABLE and flags & EV_DISABLE:
+            return _EINVAL
+        if flags & EV_ADD and flags & EV_KEEPUDATA:
             return _EINVAL
         source = None
         fd = -1
@@ -280,11 +283,13 @@ class Registry:
             # Its descriptor turned out to be closed or another file: there is no such knote.
             source = None
         elif kn is not None:
-            return self._delete(kn, staged, harvest)
+            rc = self._delete(kn, staged, harvest)
+            if not flags & EV_ADD or rc not in (_EBADF, _ENOENT):
+                return rc
+            # Its number was closed before: there was no knote to delete, so this creates one (S-050, S-084).
+            source = None
         if not flags & EV_ADD:
             return _EBADF if filt.is_fd and is_open(fd) < 0 else _ENOENT
-        if flags & EV_KEEPUDATA:
-            return _EINVAL
         return self._create(change, filt, source, staged, harvest)
 
     def _create(
@@ -307,7 +312,13 @@ class Registry:
         fd = change._ident
         # Where the engine's answer will tell that an armed number has become another file, nobody else is asked.
         if source is not None and (
-            kn.flags & EV_CLEAR or kn.status & DISABLED or not source.armed[0] or source.armed[0] & EDGE
+            kn.flags & EV_CLEAR
+            or kn.status & DISABLED
+            or kn.sfflags & NOTE_LOWAT
+            or source.soft
+            or source.armed[0] & EDGE
+            or not source.armed[0]
+            or not filt.wants & ~source.armed[0]
         ):
             if not same(fd, source.identity):
                 self.vanish(source, harvest)
@@ -336,6 +347,8 @@ class Registry:
                     self._soften(source)
                     rc = 0
                 rc = -rc
+            if kn.status & ASK and rc == 0:
+                self.ready.append(kn)
         if rc == 0:
             return -1
         self.bury(kn, harvest)
@@ -346,7 +359,7 @@ class Registry:
             self.table.drop_source(source)
         else:
             self.interest.sync(source)
-        return rc | _FRESH
+        return rc if rc == _EBADF else rc | _FRESH
 
     def _soften(self, source: Source) -> None:
         # No engine watches such a file: it is always ready, as poll(2) says, or asked when its turn comes (S-395).
@@ -364,8 +377,6 @@ class Registry:
         if source is not None and not same(source.fd, source.identity):
             self.vanish(source, harvest)
             return -1
-        if flags & EV_ADD and flags & EV_KEEPUDATA:
-            return _EINVAL
         rc = kn.filt.touch(kn, flags, change._fflags, change._data)
         if rc:
             return rc
@@ -388,7 +399,7 @@ class Registry:
             if kn.status & (ACTIVE | FORCED):
                 self.ready.append(kn)
             return 0
-        if kn.status & (SOFT | FORCED):
+        if kn.status & (SOFT | FORCED | ASK):
             self.resting.remove(kn)
             self.ready.append(kn)
         if kn.flags & EV_CLEAR:
@@ -412,12 +423,12 @@ class Registry:
         self.bury(kn, harvest)
         if source is None:
             return 0
-        if not self.interest.armed(source) or source.armed[1] or source.armed[2]:
-            rc = 0 if same(source.fd, source.identity) else -_ENOENT
-            if rc == 0:
-                rc = self.interest.sync(source)
-        else:
-            rc = self.interest.sync(source)
+        before = source.armed[0]
+        told = before and not source.armed[1] and not source.armed[2]
+        rc = self.interest.sync(source)
+        if rc == 0 and (not told or source.armed[0] == before) and not same(source.fd, source.identity):
+            # No system call named the number, or only some of its lanes.
+            rc = -_ENOENT
         if rc in (-_ENOENT, -_EBADF):
             # The number was closed, or means another file, before it was deleted: so were its knotes (S-086).
             self.vanish(source, harvest)

@@ -21,7 +21,7 @@ from knote._kernel.fd import (
 )
 from knote.constants import EV_CLEAR, EV_EOF, EVFILT_READ, NOTE_FILE_POLL, NOTE_LOWAT, NOTE_NODATA
 from knote.filters.base import Filter
-from knote.knote import SOFT
+from knote.knote import ASK, SOFT
 from knote.masks import ERR, HUP, IN, NVAL, RDHUP
 from knote.source import (
     KIND_DIRECTORY,
@@ -104,14 +104,16 @@ class Read(Filter):
         return self._settle(kn)
 
     def _settle(self, kn: Knote) -> int:
-        # A mark of 0 is reached when nothing is there, which no engine reports (trace lowat_zero).
+        # A mark of 0 is reached when nothing is there, which no engine reports (trace lowat_zero): by level the
+        # knote stays on the ready list; by edge it is asked once, and then the engine tells of edges.
         source = kn.source
         assert source is not None
         at_once = kn.sfflags & NOTE_LOWAT and kn.sdata <= 0 and KIND_TCP <= source.kind <= KIND_SEQPACKET
-        if source.soft or at_once:
+        kn.status &= ~(SOFT | ASK)
+        if source.soft or (at_once and not kn.flags & EV_CLEAR):
             kn.status |= SOFT
-        else:
-            kn.status &= ~SOFT
+        elif at_once:
+            kn.status |= ASK
         bytes_told = not (kn.status & SOFT or kn.sfflags & NOTE_NODATA or source.listening or source.queue)
         self._counting(source, bytes_told)
         return 0
@@ -162,7 +164,7 @@ class Read(Filter):
         kn.data = n
         if source.kind == KIND_PIPE or source.kind == KIND_FIFO:
             # NOTE_LOWAT is for sockets; FreeBSD's pipes do not look at it (S-116).
-            return 1 if n else 0
+            return 1 if n and hint & IN else 0
         if KIND_TCP <= source.kind <= KIND_SEQPACKET:
             source.connected = True
             if n == 0 and source.kind == KIND_TCP and hint & IN:
