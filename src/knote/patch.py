@@ -125,9 +125,13 @@ class _Finder:
             return None
         # Those in front were asked already; asking them again would go round in circles with a second finder
         # that does as this one.
-        finders = list(sys.meta_path)
-        for finder in finders[finders.index(self) + 1 :]:
-            spec = finder.find_spec(fullname, path, target)
+        finders = iter(list(sys.meta_path))
+        for finder in finders:
+            if finder is self:
+                break
+        for finder in finders:
+            find_spec = getattr(finder, "find_spec", None)  # import itself passes over what has none
+            spec: ModuleSpec | None = find_spec(fullname, path, target) if find_spec is not None else None
             if spec is not None:
                 if spec.loader is not None:
                     spec.loader = cast("Loader", _Loader(spec.loader, self._installed))

@@ -231,6 +231,16 @@ def test_two_finders_of_this_kind() -> None:
         sys.meta_path.remove(second)
 
 
+def test_a_finder_that_finds_nothing_is_passed_over() -> None:
+    knote.install()
+    oddity: Any = object()
+    sys.meta_path.insert(1, oddity)
+    try:
+        assert fresh_select().__dict__["kqueue"] is knote.kqueue
+    finally:
+        sys.meta_path.remove(oddity)
+
+
 def test_a_finder_that_was_taken_out_comes_back() -> None:
     knote.install()
     finder = sys.meta_path.pop(0)

@@ -1,0 +1,1 @@
+"""Other kernels' interfaces, as thin layers over the public kqueue."""
