@@ -6,7 +6,7 @@ from knote.knote cimport Knote
 from knote.source cimport Source
 from knote.table cimport Table
 
-cdef unsigned int IN, OUT, PRI, RDHUP, EDGE, EV_CLEAR, DISABLED, DEMOTED, SOFT
+cdef unsigned int IN, OUT, PRI, RDHUP, EDGE, EV_CLEAR, DEAD, DISABLED, DEMOTED, SOFT
 cdef unsigned int READING
 cdef int _EPERM, _EBADF, _ENOENT
 
@@ -17,6 +17,7 @@ cdef class Interest:
     cdef object _engine_type
     cdef list lanes
     cdef list staged
+    cdef unsigned int batch
     cpdef int own(self, int fd) except -10000
     @cython.locals(engine=Engine)
     cpdef int _engine(self, int lane) except -10000
@@ -33,9 +34,8 @@ cdef class Interest:
     cpdef close(self)
     cpdef bint is_plain(self, Source source) noexcept
     cpdef bint can_stage(self, Source source, Knote kn) noexcept
-    cpdef stage(self, Source source, int place)
-    @cython.locals(source=Source, kn=Knote, level=cython.uint, old=cython.uint, done=cython.int, told=cython.int,
-                   failed=Source)
+    cpdef stage(self, Source source, Knote kn, int place)
+    @cython.locals(source=Source, new=cython.uint, old=cython.uint, done=cython.int, told=cython.int, failed=Source)
     cpdef Source flush(self)
     cpdef bint armed(self, Source source) noexcept
     @cython.locals(engine=Engine, lane=cython.int)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from knote._kernel.fd import same
 from knote.constants import EV_CLEAR
-from knote.knote import DEMOTED, DISABLED, SOFT
+from knote.knote import DEAD, DEMOTED, DISABLED, SOFT
 from knote.masks import EDGE, IN, OUT, PRI, RDHUP
 
 if TYPE_CHECKING:
@@ -34,11 +34,13 @@ _ENOENT = errno.ENOENT
 class Interest:
     """The engine and its lanes.  Every call gives 0 or -errno.  Threads: only under the queue's lock."""
 
-    __slots__ = ("_engine_type", "lanes", "main", "staged")
+    __slots__ = ("_engine_type", "batch", "lanes", "main", "staged")
 
     def __init__(self, engine_type: type[Engine]) -> None:
         self._engine_type = engine_type
         self.main = engine_type()
+        self.batch = 1
+        """Counts the batches, so that a source knows whether this one has touched it."""
         self.staged: list[Source] = []
         """Touched by changes that the engine has not been told of."""
         self.lanes: list[Engine | None] = [self.main, None, None]
@@ -138,33 +140,34 @@ class Interest:
         """Whether source is watched, if at all, by level in the queue's own engine alone."""
         return not (source.soft or source.armed[0] & EDGE or source.armed[1] or source.armed[2])
 
-    def stage(self, source: Source, place: int) -> None:
-        """The place-th change of the list has touched source."""
-        if source.place < 0:
+    def stage(self, source: Source, kn: Knote, place: int) -> None:
+        """The place-th change of the list has made or, if kn is dead, deleted kn."""
+        if source.batch != self.batch:
+            source.batch = self.batch
             source.place = place
             source.told = -1
+            source.planned = source.armed[0]
             self.staged.append(source)
+        if kn.status & DEAD:
+            source.planned &= ~kn.wants
+        else:
+            source.planned |= kn.wants
 
     def flush(self) -> Source | None:
         """Tell the engine of all staged sources, in the order in which they were touched, each once; one whose
         knotes came and went again it never hears of.  The first source that could not be told, or None; those
-        behind it were not told either."""
+        behind it were not told either.  The caller clears staged."""
         told = 0
         failed = None
         for source in self.staged:
-            level = 0
-            kn = source.knotes
-            while kn is not None:
-                if not kn.status & DISABLED:
-                    level |= kn.wants
-                kn = kn.sibling
             old = source.armed[0]
-            if level != old:
+            new = source.planned
+            if new != old:
                 source.told = told
-                source.before = old
-                source.armed[0] = level
+                source.planned = old
+                source.armed[0] = new
                 told += 1
-                self.main.stage(source.fd, old, level, source.token)
+                self.main.stage(source.fd, old, new, source.token)
             elif not same(source.fd, source.identity):
                 # No call names the number, and it is another file's by now.
                 failed = source
@@ -174,9 +177,10 @@ class Interest:
             failed = None
             for source in self.staged:
                 if source.told >= done:
-                    source.armed[0] = source.before
+                    source.armed[0] = source.planned
                     if failed is None:
                         failed = source
+        self.batch += 1
         return failed
 
     def release(self, source: Source) -> int:

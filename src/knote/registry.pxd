@@ -41,6 +41,7 @@ cdef class Registry:
     cdef list _spare
     cdef list _log
     cdef int _base
+    cdef bint _deletes
     cdef int _place
     cdef bint _staging
 

@@ -65,8 +65,8 @@ class Registry:
     """
 
     __slots__ = (
-        "_base", "_filters", "_log", "_place", "_spare", "_staging", "again", "clocks", "drains", "files",
-        "interest", "late", "reads", "ready", "resting", "table", "turn",
+        "_base", "_deletes", "_filters", "_log", "_place", "_spare", "_staging", "again", "clocks", "drains",
+        "files", "interest", "late", "reads", "ready", "resting", "table", "turn",
     )  # fmt: skip
 
     def __init__(self, engine_type: type[Engine]) -> None:
@@ -97,6 +97,8 @@ class Registry:
         self._log: list[Knote] = []
         """Made and deleted by the staged changes, one each, from the _base-th of the list on."""
         self._base = -1
+        self._deletes = False
+        """Some of them are deleted ones."""
         self._place = 0
         self._staging = False
 
@@ -195,7 +197,9 @@ class Registry:
         if self._base < 0:
             self._base = self._place
         self._log.append(kn)
-        self.interest.stage(source, self._place)
+        if kn.status & DEAD:
+            self._deletes = True
+        self.interest.stage(source, kn, self._place)
 
     def _flush_staged(self, harvest: Harvest) -> int:
         """Tell the engine what was staged.  -1, or the place of the first change that it refused, which is undone
@@ -216,18 +220,19 @@ class Registry:
                     self._revive(kn)
                 else:
                     self.bury(kn, harvest)
-        for kn in log:
-            if kn.status & DEAD:
-                self._recycle(kn, harvest)
+        if self._deletes or failed is not None:
+            for kn in log:
+                if kn.status & DEAD:
+                    self._recycle(kn, harvest)
+            for source in touched:
+                if failed is not None and self.interest.armed(source):
+                    # It may have been told of changes that are undone by now.
+                    self.interest.sync(source)
+                if source.knotes is None and not self.interest.armed(source):
+                    self.table.drop_source(source)
         log.clear()
-        self.interest.staged = []
-        for source in touched:
-            source.place = -1
-            if failed is not None and self.interest.armed(source):
-                # It may have been told of changes that are undone by now.
-                self.interest.sync(source)
-            if source.knotes is None and not self.interest.armed(source):
-                self.table.drop_source(source)
+        touched.clear()
+        self._deletes = False
         self._base = -1
         return place
 

@@ -21,7 +21,8 @@ cdef class Source:
     cdef bint counted
     cdef int count
     cdef int told
-    cdef unsigned int before
+    cdef unsigned int planned
+    cdef unsigned int batch
     cdef unsigned int rearm
     cdef unsigned int armed[3]
     cdef int mark

@@ -33,9 +33,9 @@ class Source:
     """
 
     __slots__ = (
-        "armed", "asked", "before", "connected", "count", "counted", "counting", "deliveries", "fd",
-        "generation", "identity", "kind", "knotes", "listening", "mark", "place", "queue", "rearm", "soft",
-        "token", "told", "wd",
+        "armed", "asked", "batch", "connected", "count", "counted", "counting", "deliveries", "fd",
+        "generation", "identity", "kind", "knotes", "listening", "mark", "place", "planned", "queue", "rearm",
+        "soft", "token", "told", "wd",
     )  # fmt: skip
 
     def __init__(self, fd: int, generation: int, identity: int) -> None:
@@ -56,7 +56,7 @@ class Source:
         self.asked = False
         """connected was looked up."""
         self.place = -1
-        """The first change of the list that touched it and is still to reach the engine; -1 for none."""
+        """The first change of the batch that touched it."""
         self.counting = False
         """Its READ knote wants the number of bytes."""
         self.counted = False
@@ -64,8 +64,9 @@ class Source:
         self.count = 0
         self.told = -1
         """How many sources of the list the engine was told of before it; -1: it was not."""
-        self.before = 0
-        """What armed[0] was before."""
+        self.planned = 0
+        """The mask that the staged changes make of it; while the engine is told, the one that it had."""
+        self.batch = 0
         self.rearm = 0
         """Directions that the kernel must report again though the mask stays as it is."""
         self.armed = [0, 0, 0]
