@@ -12,18 +12,22 @@ from __future__ import annotations
 
 import os
 import select
+import signal
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 import knote
-from tests.soak.model import ANY, Change, Event, Knote, Queue
+from tests.soak.model import ANY, EXCLUDED, Change, Event, Queue
 from tests.soak.world import End, World
 
 Step = tuple[Any, ...]
 SLOTS: Final = 3
 QUEUES: Final = 2
 PATIENCE_S: Final = 2.0
+HASTE_S: Final = 0.02
+"""Where a list of steps is made shorter, and each attempt may wait in vain."""
 NUMBER_OF_NOTHING: Final = 900
 
 
@@ -34,7 +38,8 @@ class Difference(AssertionError):
 class Player:
     """A world, its queues on knote and on the model."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = PATIENCE_S) -> None:
+        self._patience = patience
         self.world = World(SLOTS, self._happened, self._closed)
         self.models = [Queue(self.world) for _ in range(QUEUES)]
         self.queues = [knote.kqueue() for _ in range(QUEUES)]
@@ -64,8 +69,13 @@ class Player:
             self._poll(*rest)
         else:
             end = self.world.ends[rest[0]]
-            if end is not None and end.is_open:
+            if end is not None and end.is_open and not self._is_excluded(what, end):
                 getattr(self.world, what)(end, *rest[1:])
+
+    def _is_excluded(self, what: str, end: End) -> bool:
+        if what != "close" or "close-registered" not in EXCLUDED:
+            return False
+        return any(model.watches(end.fd) for model in self.models)
 
     def _ident(self, what: Any) -> int:
         if not isinstance(what, tuple):
@@ -86,12 +96,18 @@ class Player:
         named = [Change(self._ident(what), *rest) for what, *rest in changes]
         entries, error, lost = model.apply(named, maxevents)
         due = {} if error or entries or lost or not maxevents else model.due()
-        timeout = PATIENCE_S if patient and any(must for _, must in due.values()) else 0
+        timeout = self._patience if patient and any(must for _, must in due.values()) else 0
         failed = 0
         try:
             got = queue.control([knote.kevent(*change) for change in named], maxevents, timeout)
         except OSError as raised:
             got, failed = [], raised.errno or -1
+        except (AssertionError, AttributeError, TypeError, RuntimeError, RecursionError) as raised:
+            if isinstance(raised, Difference):
+                raise
+            place = traceback.extract_tb(raised.__traceback__)[-1]
+            where = f"{place.name}, {place.filename.rpartition('/')[2]}"
+            raise Difference(f"{type(raised).__name__} in {where}: {raised}") from raised
         events = [Event(e.ident, e.filter, e.flags, e.fflags, e.data, e.udata) for e in got]
         if failed != error:
             raise Difference(f"errno {failed}, expected {error}, of {tell(named)}")
@@ -101,6 +117,8 @@ class Player:
             if events != entries:
                 raise Difference(f"entries\n  {tell(events)}\nexpected\n  {tell(entries)}")
             return
+        if timeout and not events:
+            raise Difference(f"waited in vain for {tell(event for event, must in due.values() if must)}")
         self._compare(model, due, events, maxevents)
 
     @staticmethod
@@ -120,7 +138,7 @@ class Player:
             if event.filter == knote.EVFILT_WRITE and not event.flags & knote.EV_EOF and event.data < 0:
                 raise Difference(f"no room in {tell([event])}")
         missing = [event for key, (event, must) in due.items() if must and key not in seen]
-        if missing and len(events) < room:
+        if missing and len(events) < room and "short-list" not in EXCLUDED:
             raise Difference(f"lost: {tell(missing)}\nreturned {tell(events)}")
         for event in events:
             model.returned((event.filter, event.ident), event)
@@ -128,9 +146,9 @@ class Player:
             if key not in due or key in seen or not due[key][1]:
                 kn.passed = 0
                 continue
-            kn.passed += len(events)
+            kn.passed += len(events) or 1
             if kn.passed > 4 * len(model.knotes) + 16:
-                raise Difference(f"{kn.passed} events went out before {tell([due[key][0]])}")
+                raise Difference(f"passed over: {tell([due[key][0]])}, while {kn.passed} others went out")
 
 
 def tell(events: Any) -> str:
@@ -142,14 +160,24 @@ def tell(events: Any) -> str:
     return "[" + "; ".join(words) + "]"
 
 
+def _hangs(_number: int, frame: object) -> None:
+    raise Difference(f"hangs: in {frame}")
+
+
 @contextmanager
-def player() -> Iterator[Player]:
+def player(patience: float = PATIENCE_S) -> Iterator[Player]:
     """A fresh one; afterwards every descriptor is given back, or that is the difference."""
     before = os.listdir("/proc/self/fd")
-    made = Player()
+    made = Player(patience)
+    # An endless loop: in Python its place is told, in compiled code the process stands still, with faulthandler's
+    # word for where.
+    handler = signal.signal(signal.SIGALRM, _hangs)
+    signal.setitimer(signal.ITIMER_REAL, 20 * patience + 0.5)
     try:
         yield made
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
         made.close()
     after = os.listdir("/proc/self/fd")
     if len(after) != len(before):
@@ -160,7 +188,7 @@ def first_difference(steps: list[Step]) -> tuple[int, str] | None:
     """Play all steps on a fresh world: the place of the first difference and what it is, or None."""
     place = -1
     try:
-        with player() as made:
+        with player(HASTE_S) as made:
             for place, step in enumerate(steps):
                 made.play(step)
     except Difference as difference:
@@ -168,4 +196,4 @@ def first_difference(steps: list[Step]) -> tuple[int, str] | None:
     return None
 
 
-__all__ = ["Difference", "Knote", "Player", "Step", "first_difference", "player", "tell"]
+__all__ = ["Difference", "Player", "Step", "first_difference", "player", "tell"]
