@@ -27,6 +27,7 @@ cdef class Queue:
     cdef list _pool
     cdef list _deferred
     cdef list _unheard
+    cdef list _graves
     cdef int _wake
     cdef bint _raised
     cdef int _waiters
@@ -57,4 +58,4 @@ cdef class Queue:
     @cython.locals(kn=Knote)
     cpdef list knotes(self)
     cdef _free(self)
-    cdef list _shut(self)
+    cdef _shut(self)

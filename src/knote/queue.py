@@ -44,7 +44,7 @@ class Queue:
 
     __slots__ = (
         "__weakref__", "_collector", "_deferred", "_engine", "_epoch", "_evacuating", "_forks", "_freed",
-        "_lock", "_pool", "_raised", "_registry", "_unheard", "_waiters", "_wake", "closed",
+        "_graves", "_lock", "_pool", "_raised", "_registry", "_unheard", "_waiters", "_wake", "closed",
     )  # fmt: skip
 
     def __init__(self, engine_type: type[Engine]) -> None:
@@ -65,6 +65,8 @@ class Queue:
         self._pool: list[Harvest] = []
         self._deferred: list[list[kevent] | None] = []
         """Changes of calls that this thread made from inside a call; None is a close()."""
+        self._graves: list[list[Any]] = []
+        """The udata of the knotes that a close() deleted."""
         self._unheard: list[Exception] = []
         """What deferred changes were refused with."""
         self._raised = False
@@ -145,6 +147,8 @@ class Queue:
             self._lock.release()
             if late:
                 self._raise_wake()
+        if self._graves:
+            self._graves = []
         while self._unheard:
             errors.unraisable(self._unheard.pop(0))
 
@@ -312,24 +316,21 @@ class Queue:
         if not self._lock.acquire():
             self._deferred.append(None)
             return
-        knotes: list[Any] = []
-        try:
-            knotes = self._shut()
-        finally:
-            self._lock.release()
-        knotes.clear()
+        self._shut()
+        self._lock.release()
+        self._graves = []
 
-    def _shut(self) -> list[Any]:
+    def _shut(self) -> None:
         if self.closed:
-            return []
+            return
         self.closed = True
         process.forget(self._engine.number)
-        knotes = self._registry.table.all()
+        # The knotes go now, their udata when the lock was given back: it may have finalizers.
+        self._graves.append(self._registry.clear())
         if self._waiters:
             wake_raise(self._wake)
         else:
             self._free()
-        return knotes
 
     def _free(self) -> None:
         # The last one out: nobody waits on the descriptors any more.

@@ -1,52 +1,31 @@
 cimport cython
 
 from knote._kernel.fd cimport describe, is_open, same
-from knote.clock cimport Clock
-from knote.filewatch cimport FileWatch
-from knote.drain cimport Drain
 from knote.filters.base cimport Filter
-from knote.filters.read cimport Read
 from knote.harvest cimport Harvest
-from knote.interest cimport Interest
 from knote.kevent cimport kevent
 from knote.knote cimport Knote
-from knote.ready cimport ReadyList
+from knote.knotes cimport Knotes
 from knote.source cimport Source
-from knote.table cimport Table
 
 cdef unsigned int ACTIVE, ASK, DEAD, DEMOTED, DISABLED, FORCED, SOFT
 cdef unsigned int EV_ADD, EV_CLEAR, EV_DELETE, EV_DISABLE, EV_DISPATCH, EV_ENABLE, EV_ERROR
 cdef unsigned int EV_FORCEONESHOT, EV_KEEPUDATA, EV_ONESHOT, EV_RECEIPT, NOTE_FFLAGSMASK, NOTE_LOWAT
 cdef unsigned int EDGE, STICKY
-cdef int EVFILT_READ, EVFILT_USER
+cdef int EVFILT_USER
 cdef int _EBADF, _EINVAL, _ENOENT, _EPERM
 cdef unsigned long long _INT_MAX
-cdef int _FRESH, _NOT_STAGED, _SPARE
+cdef int _FRESH, _NOT_STAGED
 
 
 @cython.final
-cdef class Registry:
-    cdef Interest interest
-    cdef Table table
-    cdef Read reads
-    cdef ReadyList ready
-    cdef ReadyList again
-    cdef ReadyList resting
-    cdef ReadyList late
-    cdef list clocks
-    cdef dict drains
-    cdef FileWatch files
-    cdef unsigned long long turn
-    cdef list _filters
-    cdef list _spare
+cdef class Registry(Knotes):
     cdef list _log
     cdef int _base
     cdef bint _deletes
     cdef int _place
     cdef bint _staging
 
-    cpdef close(self)
-    cpdef wake_resting(self)
     @cython.locals(change=kevent, rc=cython.int, fresh=cython.bint, i=cython.int, count=cython.int, back=cython.int)
     cpdef apply(self, list changes, int maxevents, Harvest harvest)
     cdef bint _can_stage(self, unsigned int flags, unsigned int fflags, Source source, Knote kn) noexcept
@@ -54,7 +33,6 @@ cdef class Registry:
     @cython.locals(kn=Knote, source=Source, failed=Source, place=cython.int, keep=cython.int, touched=list, log=list)
     cdef int _flush_staged(self, Harvest harvest) except -9
     cdef _revive(self, Knote kn)
-    cdef _recycle(self, Knote kn, Harvest harvest)
     cdef _report(self, Harvest harvest, kevent change, int error, bint fresh)
     @cython.locals(number=cython.int, flags=cython.uint, filt=Filter, source=Source, kn=Knote, fd=cython.int, rc=cython.int,
                    staged=cython.bint)
@@ -65,11 +43,3 @@ cdef class Registry:
     cdef int _modify(self, kevent change, Knote kn, unsigned int flags, Harvest harvest) except -9
     @cython.locals(source=Source, rc=cython.int, home=cython.int, before=cython.uint, told=cython.bint)
     cdef int _delete(self, Knote kn, bint staged, Harvest harvest) except -9
-    cdef _unlink(self, Knote kn)
-    cdef _join(self, Source source, Knote kn)
-    cdef _part(self, Source source, Knote kn)
-    cpdef bury(self, Knote kn, Harvest harvest)
-    @cython.locals(kn=Knote)
-    cpdef vanish(self, Source source, Harvest harvest)
-    @cython.locals(kn=Knote)
-    cdef _soften(self, Source source)

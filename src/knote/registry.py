@@ -1,5 +1,5 @@
 # cython: annotation_typing=False
-"""What was asked for: the knotes of one queue, and what changes do to them.
+"""What was asked for: changes, and what they do to the knotes of a queue.
 
 A change goes through change() -> create(), modify() or delete() -> the filter's attach, touch or detach ->
 Interest.sync() -> engine.watch().  All of it runs under the queue's lock.
@@ -10,9 +10,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from knote import errors, filters
 from knote._kernel.fd import describe, is_open, same
-from knote.clock import Clock
 from knote.constants import (
     EV_ADD,
     EV_CLEAR,
@@ -25,22 +23,16 @@ from knote.constants import (
     EV_KEEPUDATA,
     EV_ONESHOT,
     EV_RECEIPT,
-    EVFILT_READ,
     EVFILT_USER,
     NOTE_FFLAGSMASK,
     NOTE_LOWAT,
 )
-from knote.filewatch import FileWatch
-from knote.filters.read import Read
-from knote.interest import Interest
 from knote.kevent import kevent
 from knote.knote import ACTIVE, ASK, DEAD, DEMOTED, DISABLED, FORCED, SOFT, Knote
+from knote.knotes import Knotes
 from knote.masks import EDGE
-from knote.ready import ReadyList
-from knote.table import Table
 
 if TYPE_CHECKING:
-    from knote.drain import Drain
     from knote.engines.base import Engine
     from knote.filters.base import Filter
     from knote.harvest import Harvest
@@ -54,46 +46,15 @@ _EPERM = errno.EPERM
 _INT_MAX = 0x7FFFFFFF
 _FRESH = 1 << 16
 _NOT_STAGED = -2
-# Deleted knotes kept for the next EV_ADD: 250 KB at most.
-_SPARE = 1024
 
 
-class Registry:
-    """The knotes of one queue, the lists that they wait on, and what the engine is told of them.
+class Registry(Knotes):
+    """Applies change lists.  Threads: only under the queue's lock."""
 
-    Threads: only under the queue's lock.
-    """
-
-    __slots__ = (
-        "_base", "_deletes", "_filters", "_log", "_place", "_spare", "_staging", "again", "clocks", "drains",
-        "files", "interest", "late", "reads", "ready", "resting", "table", "turn",
-    )  # fmt: skip
+    __slots__ = ("_base", "_deletes", "_log", "_place", "_staging")
 
     def __init__(self, engine_type: type[Engine]) -> None:
-        self.interest = Interest(engine_type)
-        self.table = Table()
-        self.ready = ReadyList(1)
-        """True, or to be asked, without the engine: returned in this order."""
-        self.again = ReadyList(2)
-        """Returned by the collection that runs, and true until asked again."""
-        self.resting = ReadyList(3)
-        """Not true, and no engine would say when that changes: asked at each call (files)."""
-        self.late = ReadyList(4)
-        """Reported, but behind others of their descriptor."""
-        self.clocks: list[Clock] = []
-        self.drains: dict[int, Drain] = {}
-        """Whom to ask when a descriptor of the queue's own is readable."""
-        self.turn = 0
-        """Counts the calls: what a call created, it returns in the order of its list."""
-        self.files = FileWatch(self.ready, self.resting, self._own)
-        self._filters: list[Filter | None] = filters.make_all(
-            self.ready, self.resting, self.open_clock, self.files
-        )
-        reads = self._filters[-EVFILT_READ]
-        assert isinstance(reads, Read)
-        reads.number = self.interest.main.number
-        self.reads = reads
-        self._spare: list[Knote] = []
+        super().__init__(engine_type)
         self._log: list[Knote] = []
         """Made and deleted by the staged changes, one each, from the _base-th of the list on."""
         self._base = -1
@@ -101,36 +62,6 @@ class Registry:
         """Some of them are deleted ones."""
         self._place = 0
         self._staging = False
-
-    def _own(self, fd: int, drain: Drain) -> int:
-        rc = self.interest.own(fd)
-        if rc == 0:
-            self.drains[fd] = drain
-        return rc
-
-    def open_clock(self, clock_id: int, drain: Drain) -> Clock:
-        """A clock whose timers are drained by drain.  OSError if it cannot be had."""
-        clock = Clock(clock_id)
-        rc = self._own(clock.fd, drain)
-        if rc < 0:
-            clock.close()
-            raise errors.creation(-rc, "watching a timerfd")
-        self.clocks.append(clock)
-        return clock
-
-    def wake_resting(self) -> None:
-        """Ask again those that were not true when they were last asked."""
-        while self.resting.count:
-            kn = self.resting.pop()
-            if kn is not None:
-                self.ready.append(kn)
-
-    def close(self) -> None:
-        """Give the descriptors back; the knotes stay.  Idempotent."""
-        self.interest.close()
-        for clock in self.clocks:
-            clock.close()
-        self.files.close()
 
     def apply(self, changes: list[kevent], maxevents: int, harvest: Harvest) -> None:
         """Apply the changes in order, as if one by one.
@@ -366,16 +297,6 @@ class Registry:
             self.interest.sync(source)
         return rc if rc == _EBADF else rc | _FRESH
 
-    def _soften(self, source: Source) -> None:
-        # No engine watches such a file: it is always ready, as poll(2) says, or asked when its turn comes (S-395).
-        source.soft = True
-        kn = source.knotes
-        while kn is not None:
-            kn.status |= SOFT
-            if not kn.status & DISABLED:
-                self.ready.append(kn)
-            kn = kn.sibling
-
     def _modify(self, change: kevent, kn: Knote, flags: int, harvest: Harvest) -> int:
         """0, an errno, or -1 when the knote's descriptor is gone."""
         source = kn.source
@@ -441,47 +362,3 @@ class Registry:
         if source.knotes is None:
             self.table.drop_source(source)
         return -rc
-
-    def _unlink(self, kn: Knote) -> None:
-        kn.status |= DEAD
-        if kn.home:
-            self.ready.remove(kn)
-            self.again.remove(kn)
-            self.resting.remove(kn)
-            self.late.remove(kn)
-        kn.filt.detach(kn)
-        if kn.source is None:
-            self.table.remove(kn)
-        else:
-            self._part(kn.source, kn)
-
-    def _join(self, source: Source, kn: Knote) -> None:
-        if source.knotes is not None:
-            self.table.shared += 1
-        source.add(kn)
-
-    def _part(self, source: Source, kn: Knote) -> None:
-        source.remove(kn)
-        if source.knotes is not None:
-            self.table.shared -= 1
-        elif source.wd >= 0:
-            self.files.forget(source)
-
-    def bury(self, kn: Knote, harvest: Harvest) -> None:
-        """Take kn out of everything.  Its udata goes after the lock; kn itself waits to be used again, which saves
-        a third of what a new one costs, if nothing else can hold it (a clock's heap can hold a timer)."""
-        self._unlink(kn)
-        self._recycle(kn, harvest)
-
-    def _recycle(self, kn: Knote, harvest: Harvest) -> None:
-        harvest.graveyard.append(kn.udata)
-        kn.udata = None
-        if kn.filt.is_fd and len(self._spare) < _SPARE:
-            self._spare.append(kn)
-
-    def vanish(self, source: Source, harvest: Harvest) -> None:
-        """The descriptor was closed: its knotes go without a word (S-084)."""
-        while source.knotes is not None:
-            kn = source.knotes
-            self.bury(kn, harvest)
-        self.table.drop_source(source)

@@ -1,0 +1,159 @@
+# cython: annotation_typing=False
+"""The knotes of one queue: where they are found, the lists that they wait on, and how they go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from knote import errors, filters
+from knote.clock import Clock
+from knote.constants import EVFILT_READ
+from knote.filewatch import FileWatch
+from knote.filters.read import Read
+from knote.interest import Interest
+from knote.knote import DEAD, DISABLED, SOFT, Knote
+from knote.ready import ReadyList
+from knote.table import Table
+
+if TYPE_CHECKING:
+    from knote.drain import Drain
+    from knote.engines.base import Engine
+    from knote.filters.base import Filter
+    from knote.harvest import Harvest
+    from knote.source import Source
+
+# Deleted knotes kept for the next EV_ADD: 250 KB at most.
+_SPARE = 1024
+
+
+class Knotes:
+    """The registrations of one queue, and the descriptors that they need beside the engine's.
+
+    Threads: only under the queue's lock.
+    """
+
+    __slots__ = (
+        "_filters", "_spare", "again", "clocks", "drains", "files", "interest", "late", "reads", "ready",
+        "resting", "table", "turn",
+    )  # fmt: skip
+
+    def __init__(self, engine_type: type[Engine]) -> None:
+        self.interest = Interest(engine_type)
+        self.table = Table()
+        self.ready = ReadyList(1)
+        """True, or to be asked, without the engine: returned in this order."""
+        self.again = ReadyList(2)
+        """Returned by the collection that runs, and true until asked again."""
+        self.resting = ReadyList(3)
+        """Not true, and no engine would say when that changes: asked at each call (files)."""
+        self.late = ReadyList(4)
+        """Reported, but behind others of their descriptor."""
+        self.clocks: list[Clock] = []
+        self.drains: dict[int, Drain] = {}
+        """Whom to ask when a descriptor of the queue's own is readable."""
+        self.turn = 0
+        """Counts the calls: what a call created, it returns in the order of its list."""
+        self.files = FileWatch(self.ready, self.resting, self._own)
+        self._filters: list[Filter | None] = filters.make_all(
+            self.ready, self.resting, self.open_clock, self.files
+        )
+        reads = self._filters[-EVFILT_READ]
+        assert isinstance(reads, Read)
+        reads.number = self.interest.main.number
+        self.reads = reads
+        self._spare: list[Knote] = []
+
+    def _own(self, fd: int, drain: Drain) -> int:
+        rc = self.interest.own(fd)
+        if rc == 0:
+            self.drains[fd] = drain
+        return rc
+
+    def open_clock(self, clock_id: int, drain: Drain) -> Clock:
+        """A clock whose timers are drained by drain.  OSError if it cannot be had."""
+        clock = Clock(clock_id)
+        rc = self._own(clock.fd, drain)
+        if rc < 0:
+            clock.close()
+            raise errors.creation(-rc, "watching a timerfd")
+        self.clocks.append(clock)
+        return clock
+
+    def wake_resting(self) -> None:
+        """Ask again those that were not true when they were last asked."""
+        while self.resting.count:
+            kn = self.resting.pop()
+            if kn is not None:
+                self.ready.append(kn)
+
+    def clear(self) -> list[Any]:
+        """Delete every knote; the udata that they had, for the caller to let go of."""
+        left = []
+        for kn in self.table.all():
+            left.append(kn.udata)
+            self._unlink(kn)
+            kn.udata = None
+        self.table = Table()
+        self._spare.clear()
+        return left
+
+    def close(self) -> None:
+        """Give the descriptors back; the knotes stay.  Idempotent."""
+        self.interest.close()
+        for clock in self.clocks:
+            clock.close()
+        self.files.close()
+
+    def _unlink(self, kn: Knote) -> None:
+        kn.status |= DEAD
+        if kn.home:
+            self.ready.remove(kn)
+            self.again.remove(kn)
+            self.resting.remove(kn)
+            self.late.remove(kn)
+        kn.filt.detach(kn)
+        if kn.source is None:
+            self.table.remove(kn)
+        else:
+            self._part(kn.source, kn)
+
+    def _join(self, source: Source, kn: Knote) -> None:
+        if source.knotes is not None:
+            self.table.shared += 1
+        source.add(kn)
+
+    def _part(self, source: Source, kn: Knote) -> None:
+        source.remove(kn)
+        if source.knotes is not None:
+            self.table.shared -= 1
+        elif source.wd >= 0:
+            self.files.forget(source)
+
+    def bury(self, kn: Knote, harvest: Harvest) -> None:
+        """Take kn out of everything.  Its udata goes after the lock; kn itself waits to be used again, which saves
+        a third of what a new one costs, if nothing else can hold it (a clock's heap can hold a timer)."""
+        self._unlink(kn)
+        self._recycle(kn, harvest)
+
+    def _recycle(self, kn: Knote, harvest: Harvest) -> None:
+        harvest.graveyard.append(kn.udata)
+        kn.udata = None
+        if kn.filt.is_fd and len(self._spare) < _SPARE:
+            self._spare.append(kn)
+
+    def vanish(self, source: Source, harvest: Harvest) -> None:
+        """The descriptor was closed: its knotes go without a word (S-084)."""
+        while source.knotes is not None:
+            kn = source.knotes
+            self.bury(kn, harvest)
+        self.table.drop_source(source)
+
+    def _soften(self, source: Source) -> None:
+        # No engine watches such a file: it is always ready, as poll(2) says, or asked when its turn comes (S-395).
+        source.soft = True
+        kn = source.knotes
+        while kn is not None:
+            kn.status |= SOFT
+            if not kn.status & DISABLED:
+                self.ready.append(kn)
+            kn = kn.sibling
