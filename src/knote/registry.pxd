@@ -21,6 +21,7 @@ cdef int _FRESH, _NOT_STAGED
 @cython.final
 cdef class Registry(Knotes):
     cdef list _log
+    cdef list _gone
     cdef int _base
     cdef bint _deletes
     cdef int _place
@@ -30,7 +31,8 @@ cdef class Registry(Knotes):
     cpdef apply(self, list changes, int maxevents, Harvest harvest)
     cdef bint _can_stage(self, unsigned int flags, unsigned int fflags, Source source, Knote kn) noexcept
     cdef _stage(self, Knote kn, Source source)
-    @cython.locals(kn=Knote, source=Source, failed=Source, place=cython.int, keep=cython.int, touched=list, log=list)
+    @cython.locals(kn=Knote, source=Source, failed=Source, place=cython.int, keep=cython.int, touched=list, log=list,
+                   deleted=cython.bint)
     cdef int _flush_staged(self, Harvest harvest) except -9
     cdef _revive(self, Knote kn)
     cdef _report(self, Harvest harvest, kevent change, int error, bint fresh)

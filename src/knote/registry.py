@@ -51,12 +51,14 @@ _NOT_STAGED = -2
 class Registry(Knotes):
     """Applies change lists.  Threads: only under the queue's lock."""
 
-    __slots__ = ("_base", "_deletes", "_log", "_place", "_staging")
+    __slots__ = ("_base", "_deletes", "_gone", "_log", "_place", "_staging")
 
     def __init__(self, engine_type: type[Engine]) -> None:
         super().__init__(engine_type)
         self._log: list[Knote] = []
         """Made and deleted by the staged changes, one each, from the _base-th of the list on."""
+        self._gone: list[bool] = []
+        """Of each entry of the log, whether it is a deletion."""
         self._base = -1
         self._deletes = False
         """Some of them are deleted ones."""
@@ -128,7 +130,9 @@ class Registry(Knotes):
         if self._base < 0:
             self._base = self._place
         self._log.append(kn)
-        if kn.status & DEAD:
+        deleted = kn.status & DEAD != 0
+        self._gone.append(deleted)
+        if deleted:
             self._deletes = True
         self.interest.stage(source, kn, self._place)
 
@@ -147,13 +151,14 @@ class Registry(Knotes):
             keep = place - self._base
             while len(log) > keep:
                 kn = log.pop()
-                if kn.status & DEAD:
+                if self._gone.pop():
                     self._revive(kn)
                 else:
                     self.bury(kn, harvest)
         if self._deletes or failed is not None:
-            for kn in log:
-                if kn.status & DEAD:
+            # A knote that was made and deleted stands in the log twice, and may be recycled once.
+            for kn, deleted in zip(log, self._gone, strict=True):
+                if deleted:
                     self._recycle(kn, harvest)
             for source in touched:
                 if failed is not None and self.interest.armed(source):
@@ -162,6 +167,7 @@ class Registry(Knotes):
                 if source.knotes is None and not self.interest.armed(source):
                     self.table.drop_source(source)
         log.clear()
+        self._gone.clear()
         touched.clear()
         self._deletes = False
         self._base = -1
