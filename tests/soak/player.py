@@ -189,7 +189,7 @@ def first_difference(steps: list[Step]) -> tuple[int, str] | None:
     place = -1
     try:
         with player(HASTE_S) as made:
-            for step in steps:
+            for place, step in enumerate(steps):  # noqa: B007  # the except clause tells it
                 made.play(step)
     except Difference as difference:
         return place, str(difference)
