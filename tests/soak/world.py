@@ -131,8 +131,9 @@ class World:
             end.room = self._has_room(end)
         else:
             assert written == expected, (written, expected)
-        if written:
-            self._edge(end.peer, READING, True)
+        if written or end.what == "w":
+            # A pipe that was polled wakes its readers even for a write that finds it full.
+            self._edge(end.peer, READING, written > 0)
 
     def _pipe_takes(self, end: End, n: int) -> int:
         # pipe_write() of fs/pipe.c: what does not fill a page goes behind what is there, if all of it fits.
