@@ -131,7 +131,7 @@ def test_without_data(kq: Any, pipe: Pipe) -> None:
     assert event.flags == EV_EOF
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(
     st.lists(
         st.one_of(

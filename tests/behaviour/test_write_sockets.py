@@ -12,7 +12,7 @@ import pytest
 from knote import EV_ADD, EV_CLEAR, EV_DELETE, EV_EOF, EV_ONESHOT, NOTE_NODATA
 from tests.behaviour.words import ROOM, apply, idle, read, ready, write
 from tests.support.events import brief, keys
-from tests.support.plumbing import Pair, drain, fill, tcp_pair, unix_pair
+from tests.support.plumbing import Pair, arrived, drain, fill, tcp_pair, unix_pair
 from tests.support.waiting import SOON, wait_until
 
 STREAMS = pytest.mark.parametrize("make", [tcp_pair, unix_pair], ids=["tcp", "unix"])
@@ -70,6 +70,26 @@ def test_data_is_no_edge_of_room(kq: Any, make: Any) -> None:
             pair.b.send(b"x")
             assert brief(kq.control(None, ROOM, SOON)) == [f"{fd} READ CLEAR d={total}"]
             assert ready(kq) == []
+        idle(kq)
+
+
+@STREAMS
+@pytest.mark.parametrize("first", [read, write])
+@pytest.mark.parametrize("flags", [0, EV_CLEAR, EV_ONESHOT], ids=["level", "clear", "oneshot"])
+def test_a_sibling_is_no_edge(kq: Any, make: Any, first: Any, flags: int) -> None:
+    """S-045, S-071: a knote that comes or goes on the same descriptor is no news of the other."""
+    with make() as pair:
+        fd = pair.fd_a
+        pair.b.send(b"x")
+        arrived(fd)
+        second = write if first is read else read
+        assert len(ready(kq, first(fd, EV_ADD | EV_CLEAR))) == 1
+        assert ready(kq) == []
+        assert [event.filter for event in ready(kq, second(fd, EV_ADD | flags))] == [
+            second(fd).filter
+        ]
+        if flags != EV_ONESHOT:
+            assert ready(kq, second(fd, EV_DELETE)) == []
         idle(kq)
 
 

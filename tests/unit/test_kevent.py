@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import knote
@@ -206,6 +206,7 @@ def test_an_object_as_udata_stays_what_it_is(udata: Any) -> None:
     assert event.udata is udata
 
 
+@settings(derandomize=True, database=None)
 @given(
     ident=st.integers(0, (1 << 64) - 1),
     number=st.integers(-0x8000, 0x7FFF),
@@ -261,6 +262,7 @@ def test_str(event: kevent, text: str) -> None:
     assert str(event) == text
 
 
+@settings(derandomize=True, database=None)
 @given(st.tuples(*[st.integers(0, 2)] * 6), st.tuples(*[st.integers(0, 2)] * 6))
 def test_comparison_is_that_of_the_six_fields_in_order(
     a: tuple[int, ...], b: tuple[int, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knote.filters.base import Filter
@@ -71,6 +71,7 @@ def test_one_that_is_on_another_list_is_left_there() -> None:
     assert emptied(second) == [kn]
 
 
+@settings(derandomize=True, database=None)
 @given(st.lists(st.tuples(st.sampled_from(["append", "remove", "pop"]), st.integers(0, 4))))
 def test_as_a_list_of_python(steps: list[tuple[str, int]]) -> None:
     ready, made = ReadyList(3), knotes(5)
