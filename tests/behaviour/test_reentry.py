@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import gc
+import itertools
 import signal
 import sys
 import threading
@@ -327,9 +328,13 @@ def test_a_handler_that_changes_thousands_of_times(kq: Any, pipe: Pipe) -> None:
     event is lost, nothing hangs."""
     made: list[int] = []
 
+    numbers = itertools.count(1000)
+
     def handler() -> None:
-        made.append(1000 + len(made))
-        kq.control([user(made[-1], EV_ADD | EV_ONESHOT, NOTE_TRIGGER)], 0)
+        # One alarm may interrupt the handler of another: a number is taken in one step.
+        number = next(numbers)
+        made.append(number)
+        kq.control([user(number, EV_ADD | EV_ONESHOT, NOTE_TRIGGER)], 0)
 
     got: list[int] = []
     end = time.monotonic() + ENOUGH_S
