@@ -92,6 +92,11 @@ GATES: Final[tuple[Gate, ...]] = (
         why="an installed package is tested away from its benchmarks",
     ),
     Gate(
+        need="test.test_kqueue",
+        closed=lambda _asked: find_spec("test.test_kqueue") is None,
+        why="this interpreter was installed without CPython's own tests",
+    ),
+    Gate(
         need="gevent",
         closed=lambda _asked: find_spec("gevent") is None,
         why="gevent is not installed; `pip install gevent` beside knote, and these tests run, too",

@@ -15,7 +15,6 @@ import pytest
 import knote
 from knote import EV_ADD, EV_CLEAR, EV_DELETE, EV_DISABLE, EV_ENABLE, EV_ONESHOT
 from tests.behaviour.words import ROOM, apply, idle, polls, read, ready, timer, trigger, user, write
-from tests.oracle.trace import NESTED
 from tests.support.events import brief
 from tests.support.plumbing import Pair, Pipe
 from tests.support.waiting import SOON, wait_until
@@ -42,10 +41,7 @@ def by_kqueue(fd: int) -> bool:
         return bool(outer.control([read(fd)], 1, 0))
 
 
-ASKED = pytest.mark.parametrize(
-    "readable",
-    [by_select, by_poll, by_epoll, pytest.param(by_kqueue, marks=pytest.mark.needs(NESTED))],
-)
+ASKED = pytest.mark.parametrize("readable", [by_select, by_poll, by_epoll, by_kqueue])
 
 
 @ASKED
