@@ -13,7 +13,7 @@ from knote.source cimport Source
 
 cdef unsigned int ACTIVE, DEAD, DEMOTED, DISABLED, FORCED, SEEN, SOFT
 cdef unsigned int EV_CLEAR, EV_DISPATCH, EV_ONESHOT, ERR, HUP
-cdef int EVFILT_WRITE, _WORTH_COUNTING
+cdef int EVFILT_WRITE, KIND_SEQPACKET, KIND_UNIX_STREAM, _WORTH_COUNTING
 
 
 @cython.final

@@ -15,6 +15,7 @@ from knote.harvest import Harvest
 from knote.kevent import kevent
 from knote.knote import ACTIVE, DEAD, DEMOTED, DISABLED, FORCED, SEEN, SOFT
 from knote.masks import ERR, HUP
+from knote.source import KIND_SEQPACKET, KIND_UNIX_STREAM
 
 if TYPE_CHECKING:
     from knote.knote import Knote
@@ -153,8 +154,9 @@ class Collector:
                 if kn.status & SEEN or (not seen and self._goes_first(source, kn)):
                     self._offer(harvest, kn, mask)
                 else:
-                    kn.hint = mask
                     self._registry.late.append(kn)
+                    if kn.home == self._registry.late.id:
+                        kn.hint = mask
             kn = after
         if stale and source.knotes is not None:
             self._disarm(harvest, source)
@@ -235,6 +237,7 @@ class Collector:
             return
         if kn.home:
             registry.ready.remove(kn)
+            registry.resting.remove(kn)
         source = kn.source
         verdict = kn.filt.event(kn, hint)
         if verdict == 0 and kn.status & FORCED:
@@ -287,7 +290,11 @@ class Collector:
             return
         if kn.status & SOFT:
             self._registry.resting.append(kn)
-        elif hint and not kn.flags & EV_CLEAR and not kn.status & DEMOTED:
+            return
+        if source.fresh and KIND_UNIX_STREAM <= source.kind <= KIND_SEQPACKET:
+            # connect(2) of a UNIX socket wakes nobody on its own side: asked at each call.
+            self._registry.resting.append(kn)
+        if hint and not kn.flags & EV_CLEAR and not kn.status & DEMOTED:
             # The engine reports what the filter denies, and by level would do so for ever (149 000 returns in
             # 0.2 s for an unconnected socket): by edge, until an edge brings a yes.
             kn.status |= DEMOTED

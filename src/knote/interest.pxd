@@ -8,7 +8,7 @@ from knote.table cimport Table
 
 cdef unsigned int IN, OUT, PRI, RDHUP, EDGE, EV_CLEAR, DEAD, DISABLED, DEMOTED, SOFT
 cdef unsigned int READING
-cdef int _EPERM, _EBADF, _ENOENT
+cdef int KIND_TCP, KIND_VIRTUAL_FILE, _EPERM, _EBADF, _ENOENT
 
 
 @cython.final
@@ -18,6 +18,7 @@ cdef class Interest:
     cdef list lanes
     cdef list staged
     cdef unsigned int batch
+    cdef unsigned int calls
     cpdef int own(self, int fd) except -10000
     @cython.locals(engine=Engine)
     cpdef int _engine(self, int lane) except -10000
@@ -32,6 +33,8 @@ cdef class Interest:
     @cython.locals(engine=Engine, source=Source, lane=cython.int)
     cpdef list rebuild(self, Table table, list own)
     cpdef close(self)
+    @cython.locals(engine=Engine, lane=cython.int)
+    cpdef bint holds(self, Source source) noexcept
     cpdef bint is_plain(self, Source source) noexcept
     cpdef bint can_stage(self, Source source, Knote kn) noexcept
     cpdef stage(self, Source source, Knote kn, int place)

@@ -18,6 +18,7 @@ from knote._kernel.fd import same
 from knote.constants import EV_CLEAR
 from knote.knote import DEAD, DEMOTED, DISABLED, SOFT
 from knote.masks import EDGE, IN, OUT, PRI, RDHUP
+from knote.source import KIND_TCP, KIND_VIRTUAL_FILE
 
 if TYPE_CHECKING:
     from knote.engines.base import Engine
@@ -34,11 +35,13 @@ _ENOENT = errno.ENOENT
 class Interest:
     """The engine and its lanes.  Every call gives 0 or -errno.  Threads: only under the queue's lock."""
 
-    __slots__ = ("_engine_type", "batch", "lanes", "main", "staged")
+    __slots__ = ("_engine_type", "batch", "calls", "lanes", "main", "staged")
 
     def __init__(self, engine_type: type[Engine]) -> None:
         self._engine_type = engine_type
         self.main = engine_type()
+        self.calls = 0
+        """Counts what the engines were told beside batches: what they reported before may not be all."""
         self.batch = 1
         """Counts the batches, so that a source knows whether this one has touched it."""
         self.staged: list[Source] = []
@@ -89,14 +92,18 @@ class Interest:
         any_edge = edge | demoted
         if not any_edge and not source.armed[1] and not source.armed[2]:
             # The usual case, on the path of every change: all level-triggered, in the queue's own engine.
-            if level == source.armed[0]:
+            if level == source.armed[0] and not level & source.rearm:
                 return 0
+            source.rearm = 0
             rc = self.main.watch(source.fd, source.armed[0], level, source.token)
+            self.calls += 1
             if rc == 0:
                 source.armed[0] = level
             return rc
         wanted = level | any_edge
-        if not any_edge or (wanted in (READING, OUT, PRI)) or (demoted and not edge and not level):
+        # An EV_CLEAR of WRITE or EXCEPT has its lane from the start: a registration that is changed or moved
+        # reports its state afresh, and the comings and goings of others would be edges to it (S-045, S-071).
+        if not any_edge or wanted == READING or (not edge and not level):
             rc = self._arm(source, 0, wanted | EDGE if any_edge else wanted)
             if rc == 0 and source.armed[1]:
                 rc = self._arm(source, 1, 0)
@@ -127,9 +134,24 @@ class Interest:
         engine = self.lanes[lane]
         assert engine is not None
         rc = engine.watch(source.fd, old, mask, source.token)
+        self.calls += 1
         if rc == 0:
             source.armed[lane] = mask
         return rc
+
+    def holds(self, source: Source) -> bool:
+        """Whether source's number still means the file that was registered.  The identity proves it for sockets
+        and files; all eventfds share an inode, and so do the ends of a pipe: there the engine is asked (S-401)."""
+        if not same(source.fd, source.identity):
+            return False
+        if KIND_TCP <= source.kind <= KIND_VIRTUAL_FILE:
+            return True
+        for lane in range(3):
+            if source.armed[lane]:
+                engine = self.lanes[lane]
+                assert engine is not None
+                return engine.holds(source.fd)
+        return True
 
     def can_stage(self, source: Source, kn: Knote) -> bool:
         """Whether a change of kn can wait and be made together with others: all is level-triggered, in the queue's

@@ -83,7 +83,10 @@ class Knotes:
         """Ask again those that were not true when they were last asked."""
         while self.resting.count:
             kn = self.resting.pop()
-            if kn is not None:
+            if kn is None:
+                break
+            source = kn.source
+            if kn.status & SOFT or (source is not None and source.fresh):
                 self.ready.append(kn)
 
     def clear(self) -> list[Any]:

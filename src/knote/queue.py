@@ -231,6 +231,7 @@ class Queue:
             if self.closed:
                 self._lock.release()
                 raise errors.os_error(_EBADF)
+            calls = registry.interest.calls
             try:
                 self._collector.gather(harvest, n)
                 if self._collector.rebuild:
@@ -239,8 +240,9 @@ class Queue:
                 self._leave(False)
             if harvest.graveyard:
                 harvest.graveyard.clear()
-            if n == asked and harvest.filled < maxevents and rounds:
-                # As much as was asked for, and some of it was no event: there may be more.
+            told = calls != registry.interest.calls and not harvest.filled
+            if (n == asked or told) and harvest.filled < maxevents and rounds:
+                # As much as was asked for, or the engine was told something meanwhile: there may be more.
                 rounds -= 1
                 continue
             if harvest.filled:

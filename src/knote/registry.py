@@ -262,7 +262,7 @@ class Registry(Knotes):
             or not source.armed[0]
             or not filt.wants & ~source.armed[0]
         ):
-            if not same(fd, source.identity):
+            if not self.interest.holds(source):
                 self.vanish(source, harvest)
                 source = None
         if source is None:
@@ -306,7 +306,7 @@ class Registry(Knotes):
     def _modify(self, change: kevent, kn: Knote, flags: int, harvest: Harvest) -> int:
         """0, an errno, or -1 when the knote's descriptor is gone."""
         source = kn.source
-        if source is not None and not same(source.fd, source.identity):
+        if source is not None and not self.interest.holds(source):
             self.vanish(source, harvest)
             return -1
         rc = kn.filt.touch(kn, flags, change._fflags, change._data)

@@ -16,6 +16,7 @@ cdef class Source:
     cdef bint listening
     cdef bint connected
     cdef bint asked
+    cdef bint fresh
     cdef int place
     cdef bint counting
     cdef bint counted

@@ -33,7 +33,7 @@ class Source:
     """
 
     __slots__ = (
-        "armed", "asked", "batch", "connected", "count", "counted", "counting", "deliveries", "fd",
+        "armed", "asked", "batch", "connected", "count", "counted", "counting", "deliveries", "fd", "fresh",
         "generation", "identity", "kind", "knotes", "listening", "mark", "place", "planned", "queue", "rearm",
         "soft", "token", "told", "wd",
     )  # fmt: skip
@@ -53,6 +53,8 @@ class Source:
         self.listening = False
         self.connected = False
         """It was seen connected: what breaks it from now on is a reset, not a refusal."""
+        self.fresh = False
+        """When last asked it had never been connected."""
         self.asked = False
         """connected was looked up."""
         self.place = -1

@@ -172,7 +172,11 @@ static inline int kn_poll(int fd, int events)
 {
     struct pollfd p = {.fd = fd, .events = (short)events};
     int n = poll(&p, 1, 0);
-    return n < 0 ? -errno : n == 0 ? 0 : (unsigned short)p.revents;
+    /* EINVAL: RLIMIT_NOFILE is 0, as a program that has given up its rights may have it.  Then nobody can ask;
+     * what is counted by the number decides. */
+    if (n < 0)
+        return fcntl(fd, F_GETFD) < 0 ? POLLNVAL : events;
+    return n == 0 ? 0 : (unsigned short)p.revents;
 }
 
 /* TCP's state (TCP_ESTABLISHED 1 ... TCP_LISTEN 10), and in LISTEN the length of the accept queue. */

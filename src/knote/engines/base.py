@@ -51,6 +51,11 @@ class Engine:
         EPERM that this kind of file cannot be watched."""
         raise NotImplementedError
 
+    def holds(self, fd: int) -> bool:
+        """Whether an interest that was registered for this number is still that of the file that it means now.
+        Reports nothing afresh."""
+        raise NotImplementedError
+
     def stage(self, fd: int, old: int, new: int, token: int) -> int:
         """As watch(), but done by the next flush()."""
         raise NotImplementedError

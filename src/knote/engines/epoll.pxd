@@ -11,6 +11,8 @@ cdef int ADD, DEL, MOD, CLOCK_MONOTONIC, _EEXIST, _ENOENT, _EBADF, _EPERM
 cdef class EpollEngine(Engine):
     cdef Epoll _ep
     cpdef int watch(self, int fd, unsigned int old, unsigned int new, unsigned long long token) noexcept
+    @cython.locals(rc=cython.int)
+    cpdef bint holds(self, int fd) noexcept
     cpdef int stage(self, int fd, unsigned int old, unsigned int new, unsigned long long token) except -1
     cpdef int flush(self) noexcept
     cpdef int wait(self, Batch batch, int capacity, long long deadline_ns) noexcept

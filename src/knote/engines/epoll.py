@@ -79,6 +79,13 @@ class EpollEngine(Engine):
             return -_ENOENT
         return rc
 
+    def holds(self, fd: int) -> bool:
+        """Engine.holds(): epoll says EEXIST of a file that it knows by this number, and nothing else changes."""
+        rc = self._ep.ctl(ADD, fd, 0, fd)
+        if rc == 0:
+            self._ep.ctl(DEL, fd, 0, fd)
+        return rc == -_EEXIST
+
     def stage(self, fd: int, old: int, new: int, token: int) -> int:
         """Engine.stage()."""
         return self._ep.stage(MOD if old and new else ADD if new else DEL, fd, new, token)

@@ -225,7 +225,9 @@ class Read(Filter):
                 return 1
             if not hint & (IN | RDHUP | ERR):
                 # HUP alone: it was never connected (S-107, S-405).
+                source.fresh = True
                 return 0
+            source.fresh = False
             if hint & (RDHUP | HUP):
                 kn.shown = EV_EOF
                 if hint & ERR:

@@ -119,12 +119,14 @@ class Write(Filter):
         n = send_space(source.fd)
         if n == -_EBADF:
             return -1
+        source.fresh = False
         # The kernel's own accounting may say 0 while poll says that there is room.
         kn.data = n if n > 0 else 1
         if hint & HUP:
             state = poll(source.fd, IN | RDHUP)
             if not state & (IN | RDHUP | ERR):
                 # HUP alone: it was never connected (S-141).
+                source.fresh = True
                 return 0
             kn.shown = EV_EOF
             if state & ERR:
