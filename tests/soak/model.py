@@ -53,7 +53,7 @@ ANY: Final = None
 EXCLUDED: Final = frozenset({
     "sibling-rearm",  # a change to one knote of a descriptor may report another's edge again (differences)
     "short-list",  # a call may return less than is due, but never nothing
-    "lowat-zero-clear",  # NOTE_LOWAT of 0 with EV_CLEAR is returned twice
+    "lowat-zero-clear",  # NOTE_LOWAT of 0 with EV_CLEAR is returned twice, or not for what was read meanwhile
 })
 """What knote is known to do otherwise, each until it is mended or documented: then it goes from this list."""
 
@@ -276,7 +276,7 @@ class Queue:
             if kn.forced and (answer is None or "forced-unjudged" in EXCLUDED):
                 answer = Answer(ANY, ANY, ANY)
             elif kn.filter in OF_DESCRIPTORS and kn.flags & EV_CLEAR and not kn.forced:
-                must = kn.edge
+                must = kn.edge and not (kn.vague and answer == Answer(0, 0))
                 if not kn.edge and not (kn.perhaps or kn.vague or kn.shared):
                     continue
             if kn.timer == "often" or (answer is not None and answer == Answer(0, ANY) and self._strays(kn)):
