@@ -22,9 +22,9 @@ cdef extern from "kn_fd.h" nogil:
     int SOL_SOCKET
     int SO_RCVLOWAT
     int EINVAL
+    long long KN_NO_FILE
 
-cdef long long _NO_FILE = -0x7fffffffffffffff - 1
-NO_FILE = _NO_FILE
+NO_FILE = KN_NO_FILE
 
 
 cdef class Counts:
@@ -102,4 +102,4 @@ cpdef int receive_mark(int fd) noexcept:
 cpdef long long file_rest(int fd) noexcept:
     cdef int error
     cdef long long rest = kn_file_rest(fd, &error)
-    return _NO_FILE if error else rest
+    return KN_NO_FILE if error else rest

@@ -248,6 +248,9 @@ static inline int kn_unix_accept_queue(int fd)
     return result;
 }
 
+/* What kn_file_rest's caller says of a descriptor without an offset. */
+#define KN_NO_FILE INT64_MIN
+
 /* Bytes from the offset to the end of the file; negative beyond it.  errno in *error, 0 if none. */
 static inline int64_t kn_file_rest(int fd, int *error)
 {
