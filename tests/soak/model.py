@@ -52,6 +52,7 @@ ANY: Final = None
 
 EXCLUDED: Final = frozenset({
     "sibling-rearm",  # a change to one knote of a descriptor may report another's edge again (differences)
+    "kept-edge",  # what had no room is returned once more if something happened before it was returned
     "short-list",  # a call may return less than is due, but never nothing
     "lowat-zero-clear",  # NOTE_LOWAT of 0 with EV_CLEAR is returned twice, or not for what was read meanwhile
 })
@@ -100,7 +101,7 @@ class Knote:
         """EV_CLEAR: something happened since it was returned; a new knote is looked at once."""
         self.perhaps = False
         """EV_CLEAR: something happened that may or may not be seen."""
-        self.vague = self.shared = False
+        self.vague = self.shared = self.kept = False
         """EV_CLEAR: excluded from being sure not to come."""
         self.triggered = False
         self.user = 0
@@ -351,7 +352,9 @@ class Queue:
             del self.knotes[key]
             return
         if kn.flags & EV_CLEAR:
-            kn.edge = kn.perhaps = kn.triggered = False
+            kn.edge = kn.triggered = False
+            kn.perhaps = kn.kept and "kept-edge" in EXCLUDED
+            kn.kept = False
             if kn.timer == "due":
                 kn.timer = "spent"
         if kn.flags & EV_DISPATCH:

@@ -143,8 +143,11 @@ class Player:
         for event in events:
             model.returned((event.filter, event.ident), event)
         for key, kn in model.knotes.items():
-            if key not in due or key in seen or not due[key][1]:
+            if key not in due or key in seen:
                 kn.passed = 0
+                continue
+            kn.kept = True
+            if not due[key][1]:
                 continue
             kn.passed += len(events) or 1
             if kn.passed > 4 * len(model.knotes) + 16:
