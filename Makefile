@@ -19,6 +19,7 @@ SOURCES := src tests setup.py .ci $(wildcard bench)
 .DEFAULT_GOAL := help
 .PHONY: help run test lint checkers ruff mypy imports cython headers
 .PHONY: test-compiled test-interpreted test-checked matrix cpython dist test-dist bench clean
+.PHONY: soak-model soak-owners sanitize tsan
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z].*: .*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -69,6 +70,32 @@ cpython:  ## CPython's own tests of kqueue, selectors and asyncio, on both build
 	@for build in compiled interpreted; do \
 	  $(ENVS) build $$build && KNOTE_EXPECT_BUILD=$$build \
 	    timeout --kill-after=30 $(LIMIT) .venv/$$build-$(VERSION)/bin/python -m tests.cpython $(ARGS) || exit 1; \
+	done
+
+soak-model:  ## a million random steps on the compiled build and on a model of kqueue (ARGS='--seed 1')
+	@$(ENVS) build compiled
+	.venv/compiled-$(VERSION)/bin/python -m tests.soak.model $(ARGS)
+
+soak-owners:  ## a million opens, dups, closes and forks: each event belongs to who owns the number
+	@$(ENVS) build compiled
+	.venv/compiled-$(VERSION)/bin/python -m tests.soak.owners $(ARGS)
+
+sanitize:  ## all tests on a build with AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(ENVS) build sanitized
+	KNOTE_EXPECT_BUILD=compiled LD_PRELOAD="$$($${CC:-gcc} -print-file-name=libasan.so)" PYTHONMALLOC=malloc \
+	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	  timeout --kill-after=30 $(LIMIT) .venv/sanitized-$(VERSION)/bin/python $(PYTEST) $(TESTS)
+
+# ThreadSanitizer of gcc 12 cannot place its shadow where newer kernels put programs: hence setarch -R.
+tsan:  ## the C room from many threads, under ThreadSanitizer and under the two others
+	@made=$$(mktemp -d) && trap 'rm -rf "$$made"' EXIT && \
+	for checks in thread address,undefined; do \
+	  for source in tests/soak/c/*.c; do \
+	    echo "$$source, -fsanitize=$$checks"; \
+	    $${CC:-gcc} -std=gnu11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror -fsanitize=$$checks \
+	      -fno-sanitize-recover=all -pthread -Isrc/knote/_kernel $$source -o "$$made/program" && \
+	      setarch "$$(uname -m)" -R "$$made/program" || exit 1; \
+	  done; \
 	done
 
 dist:  ## sdist and wheels into dist/

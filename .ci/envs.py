@@ -29,12 +29,14 @@ ROOT = Path(__file__).resolve().parent.parent
 VENVS = ROOT / ".venv"
 DIST = ROOT / "dist"
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}" + getattr(sys, "abiflags", "")
+SANITIZERS = "-fsanitize=address,undefined -fno-omit-frame-pointer"
 BUILDS = {
     "auto": {"KNOTE_BUILD": "auto"},
     "bench": {"KNOTE_BUILD": "compiled"},
     "checked": {"KNOTE_BUILD": "compiled", "KNOTE_CHECKED": "1"},
     "compiled": {"KNOTE_BUILD": "compiled"},
     "interpreted": {"KNOTE_BUILD": "interpreted"},
+    "sanitized": {"KNOTE_BUILD": "compiled", "CFLAGS": SANITIZERS, "LDFLAGS": SANITIZERS},
 }
 NEEDS = {"auto": None, "bench": "bench"}
 """Which extra an environment holds, where it is not `test`."""

@@ -1,7 +1,7 @@
 """Who owned the number: random opens, dups, closes and forks, each event held against a book of ownership.
 
-`python -m tests.soak.owners`.  An event is right if its udata is that of the latest EV_ADD of its (filter,
-number), and the number has not been closed since.  What is wrong is counted by what the number is by now.  Known and
+`python -m tests.soak.owners`.  An event is right if its udata is that of the latest EV_ADD of its (filter, number),
+and the number has not been closed since.  What is wrong is counted by what the number is by now.  Known and
 documented (docs/differences.md): while a dup or a forked child keeps a closed number's file open, epoll goes on
 reporting it, and knote looks only now and then whether the number still means that file; and a number that comes
 back with the inode that it had (a dup of the very file, the other end of the pipe, a recycled inode) may keep its

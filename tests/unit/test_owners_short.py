@@ -1,0 +1,17 @@
+"""A little of the ownership oracle: `make soak-owners` is the whole of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.soak import owners
+
+SEEDS = (1, 2, 3)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_each_event_is_the_owners(seed: int) -> None:
+    """Opens, dups, closes, forks and EMFILE at random; the failure tells the last steps."""
+    counts, failure = owners.lives(seed, 4_000, report_s=60.0)
+    assert not failure
+    assert counts["events"] > 1000
