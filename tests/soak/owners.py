@@ -1,13 +1,13 @@
 """Who owned the number: random opens, dups, closes and forks, each event held against a book of ownership.
 
-`python -m tests.soak.owners`.  An event is right if its udata is that of the latest EV_ADD of its (filter, number),
-and the number has not been closed since.  What is wrong is counted by what the number is by now.  Known and
-documented (docs/differences.md): while a dup or a forked child keeps a closed number's file open, epoll goes on
-reporting it, and knote looks only now and then whether the number still means that file; and a number that comes
-back with the inode that it had (a dup of the very file, the other end of the pipe, a recycled inode) may keep its
-knotes, since no call tells the difference.  So those are counted; everything else is a failure: a wrong event
-without such a dup, an event that is lost, a wrong errno, a queue that polls readable for nothing, a descriptor
-left open.
+`python -m tests.soak.owners`. An event is right if its udata is that of the latest EV_ADD of its (filter,
+ident), and the number has not been closed since. What is wrong is counted by what the number is by now.
+Known and documented (docs/differences.md): while a dup or a forked child keeps a closed number's file open,
+epoll goes on reporting it, and knote looks only now and then whether the number still means that file; and
+a number that comes back with the inode that it had (a dup of the very file, the other end of the pipe, a
+recycled inode) may keep its knotes, since no call tells the difference. So those are counted; everything
+else is a failure: a wrong event without such a dup, an event that is lost, a wrong errno, a queue that
+polls readable for nothing, a descriptor left open.
 """
 
 from __future__ import annotations
