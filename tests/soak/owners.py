@@ -50,6 +50,7 @@ MOST_WRONG: Final = 128
 """The looks at the owner are at the 2nd, 4th, 8th ... delivery and at each 256th."""
 EXCLUDED: Final = frozenset({
     "leftover-interest",  # what epoll kept of an earlier life of the number makes a later change succeed
+    "spin",  # a hit that is denied of a number that is another file by now comes again and again
 })  # fmt: skip
 """What is known, each until it is mended or documented: then it goes from this list."""
 
@@ -104,7 +105,7 @@ class Owners:
         elif chance < 0.003:
             self._end_child()
         elif chance < 0.005:
-            self._renew()
+            self._renew(self._random.randrange(QUEUES))
         else:
             self._random.choice(self._steps)()
 
@@ -177,8 +178,7 @@ class Owners:
 
     # ---- queues --------------------------------------------------------------------------------------------
 
-    def _renew(self) -> None:
-        which = self._random.randrange(QUEUES)
+    def _renew(self, which: int) -> None:
         self._say("new queue", which)
         self._queues[which].close()
         self._queues[which] = knote.kqueue()
@@ -266,6 +266,8 @@ class Owners:
         known = self._owned(which, key)
         absent = errno.ENOENT if key[1] in self._estate.holdings else errno.EBADF
         expected = (0, absent) if known and known.unsure else (0,) if known else (absent,)
+        if key in self._books[which] and "leftover-interest" in EXCLUDED:
+            expected = 0, absent
         if known is not None:
             if flags & EV_DELETE:
                 known.gone = True
@@ -311,6 +313,10 @@ class Owners:
             for _ in range(10 * SPINS):
                 if self._queues[which].control(None, 64, 0) or not poller.poll(0):
                     return
+            if "spin" in EXCLUDED:
+                self._counts["queues that polled readable for ever"] += 1
+                self._renew(which)
+                return
             raise Failure("nothing is due, and the queue goes on polling readable")
 
     def _judge(self, which: int, events: list[Any]) -> set[tuple[int, int]]:
