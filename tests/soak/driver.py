@@ -6,6 +6,7 @@ import argparse
 import ast
 import pprint
 import random
+import re
 import sys
 import time
 
@@ -45,17 +46,21 @@ def lives(seed: int, total: int, report_s: float) -> tuple[int, list[Step] | Non
     return steps, None
 
 
+def _kind(difference: str) -> str:
+    return re.split(r"[:,\[\n]", difference)[0]
+
+
 def explain(life: list[Step]) -> None:
     """Print the shortest list that still differs."""
     found = first_difference(life)
     if found is None:
         print("played again from its start, the list does not differ; all of it:")
     else:
-        kind = found[1].split(":")[0]
+        kind = _kind(found[1])
 
         def fails(steps: list[Step]) -> bool:
             again = first_difference(steps)
-            return again is not None and again[1].split(":")[0] == kind
+            return again is not None and _kind(again[1]) == kind
 
         life = maker.shorten(life[: found[0] + 1], fails)
         again = first_difference(life)
