@@ -104,7 +104,7 @@ def short(examples: int, steps: int = 30) -> settings:
 
 def play(settings: settings) -> None:
     """Run the machine."""
-    run_state_machine_as_test(Machine, settings=settings)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Machine, settings=settings)
 
 
 if __name__ == "__main__":
