@@ -51,7 +51,7 @@ cdef class Collector:
     cdef _flush(self, Harvest harvest, ReadyList waiting)
     @cython.locals(event=kevent, source=Source, verdict=cython.int, registry=Registry)
     cdef _offer(self, Harvest harvest, Knote kn, unsigned int hint)
-    cdef _not_active(self, Knote kn, unsigned int hint)
+    cdef _not_active(self, Harvest harvest, Knote kn, unsigned int hint)
     @cython.locals(count=cython.uint)
     cdef bint _is_stale(self, Source source) noexcept
     cdef _stray(self, unsigned long long token)

@@ -250,7 +250,7 @@ class Collector:
             if verdict < 0 and source is not None:
                 registry.vanish(source, harvest)
             else:
-                self._not_active(kn, hint)
+                self._not_active(harvest, kn, hint)
             return
         if harvest.filled == len(harvest.events):
             harvest.events.append(kevent.__new__(kevent))
@@ -283,7 +283,7 @@ class Collector:
             kn.status &= ~DEMOTED
             registry.interest.sync(source)
 
-    def _not_active(self, kn: Knote, hint: int) -> None:
+    def _not_active(self, harvest: Harvest, kn: Knote, hint: int) -> None:
         kn.status &= ~SEEN
         source = kn.source
         if source is None:
@@ -298,8 +298,7 @@ class Collector:
             # The engine reports what the filter denies, and by level would do so for ever (149 000 returns in
             # 0.2 s for an unconnected socket): by edge, until an edge brings a yes.
             kn.status |= DEMOTED
-            if self._registry.interest.sync(source) < 0:
-                kn.status &= ~DEMOTED
+            self._disarm(harvest, source)
 
     def _is_stale(self, source: Source) -> bool:
         # A number that was closed and reused while a dup of its old file lives goes on being reported, and a

@@ -24,6 +24,7 @@ from knote import (
     EV_ENABLE,
     EV_ERROR,
     NOTE_ABSTIME,
+    NOTE_LOWAT,
     NOTE_NODATA,
     NOTE_TRIGGER,
 )
@@ -368,6 +369,20 @@ def test_peers_that_close_remove_nothing(kq: Any, socketpair: Pair) -> None:
     assert len(ready(kq)) == 1
     assert len(ready(kq, read(socketpair.a, EV_ENABLE))) == 1
     assert ready(kq, read(socketpair.a, EV_DELETE)) == []
+
+
+@pytest.mark.parametrize("kept", [a_dup, a_child])
+def test_denied_under_a_number_that_is_another_file(
+    kq: Any, socketpair: Pair, pipe: Pipe, kept: Any
+) -> None:
+    """S-084, S-397: below the low-water mark of a file that lives on in a dup, the knote can be watched
+    neither by level nor by edge, since the number names another file: it goes.  It took all of a core."""
+    apply(kq, read(socketpair.a, fflags=NOTE_LOWAT, data=100))
+    with kept(socketpair.a.fileno()):
+        os.dup2(pipe.r, socketpair.a.fileno())
+        socketpair.b.send(b"five.")
+        assert kq.control(None, ROOM, 0) == []
+        assert kq.knotes() == []
 
 
 # ---- the queue itself --------------------------------------------------------------------------
