@@ -34,6 +34,7 @@ cdef class Knotes:
     cpdef wake_resting(self)
     @cython.locals(kn=Knote)
     cpdef list clear(self)
+    @cython.locals(filt=Filter)
     cpdef close(self)
     cdef _unlink(self, Knote kn)
     cdef _join(self, Source source, Knote kn)

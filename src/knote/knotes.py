@@ -10,6 +10,7 @@ from knote.clock import Clock
 from knote.constants import EVFILT_READ
 from knote.filewatch import FileWatch
 from knote.filters.read import Read
+from knote.host import Host
 from knote.interest import Interest
 from knote.knote import DEAD, DISABLED, SOFT, Knote
 from knote.ready import ReadyList
@@ -55,7 +56,7 @@ class Knotes:
         """Counts the calls: what a call created, it returns in the order of its list."""
         self.files = FileWatch(self.ready, self.resting, self._own)
         self._filters: list[Filter | None] = filters.make_all(
-            self.ready, self.resting, self.open_clock, self.files
+            Host(self.ready, self.resting, self.files, self._own, self.open_clock)
         )
         reads = self._filters[-EVFILT_READ]
         assert isinstance(reads, Read)
@@ -105,6 +106,9 @@ class Knotes:
         self.interest.close()
         for clock in self.clocks:
             clock.close()
+        for filt in self._filters:
+            if filt is not None:
+                filt.close()
         self.files.close()
 
     def _unlink(self, kn: Knote) -> None:

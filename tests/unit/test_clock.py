@@ -13,7 +13,9 @@ import pytest
 from knote import EV_ADD, EV_ONESHOT, NOTE_NSECONDS
 from knote.clock import Clock
 from knote.constants import NEVER
+from knote.filewatch import FileWatch
 from knote.filters.timer import Timer
+from knote.host import Host
 from knote.knote import Knote
 from knote.ready import ReadyList
 
@@ -29,7 +31,13 @@ class Bench:
     clocks: list[Clock] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.timers = Timer(ReadyList(1), self._open)
+        ready, resting = ReadyList(1), ReadyList(3)
+        self.timers = Timer(
+            Host(ready, resting, FileWatch(ready, resting, self._own), self._own, self._open)
+        )
+
+    def _own(self, _fd: int, _drain: object) -> int:
+        return 0
 
     def _open(self, number: int, _drain: object) -> Clock:
         self.clocks.append(Clock(number))

@@ -9,21 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from knote.clock import Clock
-    from knote.drain import Drain
-    from knote.filewatch import FileWatch
     from knote.filters.base import Filter
-    from knote.ready import ReadyList
+    from knote.host import Host
 
 
-def make_all(
-    ready: ReadyList,
-    resting: ReadyList,
-    open_clock: Callable[[int, Drain], Clock],
-    files: FileWatch,
-) -> list[Filter | None]:
+def make_all(host: Host) -> list[Filter | None]:
     """A queue's filters, each at the index of its negated number; None where there is none."""
     from knote.filters.empty import Empty
     from knote.filters.except_ import Except
@@ -33,11 +23,11 @@ def make_all(
     from knote.filters.write import Write
 
     made: tuple[Filter, ...] = (
-        Read(files),
-        Write(files),
-        User(ready),
-        Timer(ready, open_clock),
-        Empty(ready, resting, open_clock),
+        Read(host),
+        Write(host),
+        User(host),
+        Timer(host),
+        Empty(host),
         Except(),
     )
     table: list[Filter | None] = [None] * 32

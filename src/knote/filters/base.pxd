@@ -11,3 +11,4 @@ cdef class Filter(Drain):
     cpdef int touch(self, Knote kn, unsigned int flags, unsigned int fflags, long long data) except -1
     cpdef int event(self, Knote kn, unsigned int hint) except -2
     cpdef detach(self, Knote kn)
+    cpdef close(self)

@@ -52,3 +52,6 @@ class Filter(Drain):
 
     def detach(self, kn: Knote) -> None:
         """BSD's f_detach: let go."""
+
+    def close(self) -> None:
+        """The queue is closed: give descriptors of the filter's own back.  Idempotent."""

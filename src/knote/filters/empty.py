@@ -14,12 +14,9 @@ from knote.knote import DISABLED, SOFT
 from knote.source import KIND_DATAGRAM, KIND_TCP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from knote.clock import Clock
-    from knote.drain import Drain
+    from knote.host import Host
     from knote.knote import Knote
-    from knote.ready import ReadyList
 
 _EINVAL = errno.EINVAL
 # Linux wakes nobody when the last byte is acknowledged (S-161), so while some are under way it is looked at this
@@ -33,15 +30,13 @@ class Empty(Filter):
 
     __slots__ = ("_clock", "_open_clock", "_ready", "_resting")
 
-    def __init__(
-        self, ready: ReadyList, resting: ReadyList, open_clock: Callable[[int, Drain], Clock]
-    ) -> None:
+    def __init__(self, host: Host) -> None:
         super().__init__()
         self.id = EVFILT_EMPTY
         self.is_fd = True
-        self._ready = ready
-        self._resting = resting
-        self._open_clock = open_clock
+        self._ready = host.ready
+        self._resting = host.resting
+        self._open_clock = host.open_clock
         self._clock: Clock | None = None
 
     def attach(self, kn: Knote) -> int:

@@ -36,7 +36,7 @@ from knote.source import (
 )
 
 if TYPE_CHECKING:
-    from knote.filewatch import FileWatch
+    from knote.host import Host
     from knote.knote import Knote
     from knote.source import Source
 
@@ -55,9 +55,9 @@ class Read(Filter):
 
     __slots__ = ("_files", "counting", "nested", "number")
 
-    def __init__(self, files: FileWatch) -> None:
+    def __init__(self, host: Host) -> None:
         super().__init__()
-        self._files = files
+        self._files = host.files
         self.number = -1
         """The descriptor of the queue itself."""
         self.nested: set[int] = set()

@@ -24,11 +24,8 @@ from knote.filters.base import Filter
 from knote.knote import ACTIVE, DISABLED, SOFT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from knote.drain import Drain
+    from knote.host import Host
     from knote.knote import Knote
-    from knote.ready import ReadyList
 
 _UNIT_NS = {
     0: 1_000_000,
@@ -43,17 +40,17 @@ class Timer(Filter):
     """Deadlines are arithmetic: a disabled or uncollected timer costs no wake-up and loses no count, since the
     expirations that it missed are (now - due) / period (S-254, S-469).
 
-    open_clock: makes a Clock whose descriptor the queue watches, for CLOCK_MONOTONIC (periods) or
-    CLOCK_REALTIME (NOTE_ABSTIME, so that setting the system's time moves them along).
+    Its clocks are CLOCK_MONOTONIC for periods and CLOCK_REALTIME for NOTE_ABSTIME, so that setting the system's
+    time moves those along.
     """
 
     __slots__ = ("_monotonic", "_open_clock", "_ready", "_realtime")
 
-    def __init__(self, ready: ReadyList, open_clock: Callable[[int, Drain], Clock]) -> None:
+    def __init__(self, host: Host) -> None:
         super().__init__()
         self.id = EVFILT_TIMER
-        self._ready = ready
-        self._open_clock = open_clock
+        self._ready = host.ready
+        self._open_clock = host.open_clock
         self._monotonic: Clock | None = None
         self._realtime: Clock | None = None
 

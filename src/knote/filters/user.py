@@ -19,8 +19,8 @@ from knote.filters.base import Filter
 from knote.knote import ACTIVE, SOFT
 
 if TYPE_CHECKING:
+    from knote.host import Host
     from knote.knote import Knote
-    from knote.ready import ReadyList
 
 
 class User(Filter):
@@ -28,10 +28,10 @@ class User(Filter):
 
     __slots__ = ("_ready",)
 
-    def __init__(self, ready: ReadyList) -> None:
+    def __init__(self, host: Host) -> None:
         super().__init__()
         self.id = EVFILT_USER
-        self._ready = ready
+        self._ready = host.ready
 
     def attach(self, kn: Knote) -> int:
         """Filter.attach().  FreeBSD does not fire a trigger in the creating EV_ADD and leaks its control bits;

@@ -1,5 +1,3 @@
-cimport cython
-
 from knote._kernel.fd cimport pipe_space, poll, same, send_space, tcp_state, unix_send_shut
 from knote.filewatch cimport FileWatch
 from knote.filters.base cimport Filter

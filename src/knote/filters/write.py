@@ -23,7 +23,7 @@ from knote.source import (
 )
 
 if TYPE_CHECKING:
-    from knote.filewatch import FileWatch
+    from knote.host import Host
     from knote.knote import Knote
     from knote.source import Source
 
@@ -41,9 +41,9 @@ class Write(Filter):
 
     __slots__ = ("_files",)
 
-    def __init__(self, files: FileWatch) -> None:
+    def __init__(self, host: Host) -> None:
         super().__init__()
-        self._files = files
+        self._files = host.files
         self.id = EVFILT_WRITE
         self.is_fd = True
         self.wants = OUT

@@ -1,0 +1,10 @@
+from knote.filewatch cimport FileWatch
+from knote.ready cimport ReadyList
+
+
+cdef class Host:
+    cdef readonly ReadyList ready
+    cdef readonly ReadyList resting
+    cdef readonly FileWatch files
+    cdef readonly object own
+    cdef readonly object open_clock
