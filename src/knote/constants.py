@@ -317,7 +317,7 @@ macos.EVFILT_USER is -10, which in the FreeBSD profile is EVFILT_LIO (spec 1.9).
 _TEXT_FLAGS: Final = tuple(
     (row.value, row.name[3:]) for row in FLAGS if row.name not in ("EV_SYSFLAGS", "EV_FLAG1")
 )
-_TEXT_NOTES: Final = {
+NOTES_OF: Final = {
     EVFILT_READ: SOCKET_NOTES,
     EVFILT_WRITE: SOCKET_NOTES,
     EVFILT_EXCEPT: SOCKET_NOTES,
@@ -329,6 +329,7 @@ _TEXT_NOTES: Final = {
     EVFILT_NETDEV: NETDEV_NOTES,
     EVFILT_FS: FS_NOTES,
 }
+"""The notes that an event of each filter can show."""
 _FILTER_TEXT: Final = {row.value: row.name[7:] for row in FILTERS}
 _IDENT_TEXT: Final = {
     EVFILT_READ: "fd", EVFILT_WRITE: "fd", EVFILT_EXCEPT: "fd", EVFILT_EMPTY: "fd", EVFILT_VNODE: "fd",
@@ -357,7 +358,7 @@ def flags_text(flags: int) -> str:
 def fflags_text(filter_: int, fflags: int) -> str:
     """'WRITE|EXTEND' for EVFILT_VNODE; bits without a name in hex; '' for 0."""
     words = []
-    for row in _TEXT_NOTES.get(filter_, ()):
+    for row in NOTES_OF.get(filter_, ()):
         if fflags & row.value:
             words.append(row.name[5:] if row.name.startswith("NOTE_") else row.name)
             fflags &= ~row.value

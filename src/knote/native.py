@@ -228,7 +228,7 @@ class kevent:
             f"{constants.ident_text(row.value) if row else 'ident'}={self.ident}",
             f"data={self.data}",
             _words(self.flags, _FLAGS),
-            _words(self.fflags, [note.name for note in constants._TEXT_NOTES.get(row.value, ())] if row else []),
+            _words(self.fflags, [note.name for note in constants.NOTES_OF.get(row.value, ())] if row else []),
         ]
         if self._object is not _NONE or self._raw.udata:
             words.append(f"udata={self.udata!r}")
