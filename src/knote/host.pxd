@@ -7,4 +7,5 @@ cdef class Host:
     cdef readonly ReadyList resting
     cdef readonly FileWatch files
     cdef readonly object own
+    cdef readonly object disown
     cdef readonly object open_clock

@@ -7,33 +7,42 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
     from knote.clock import Clock
     from knote.drain import Drain
     from knote.filewatch import FileWatch
     from knote.ready import ReadyList
 
+    class Own(Protocol):
+        """Host.own."""
+
+        def __call__(self, fd: int, drain: Drain, edge: bool = False) -> int: ...
+
 
 class Host:
     """The lists that knotes wait on, and the descriptors that a filter needs beside the engine's.
 
     ready: true, or to be asked, without the engine.  resting: not true, asked again at each call.  files: the
-    queue's inotify.  own(fd, drain): watch a descriptor of the filter's own; drain.drain(fd) is called when it is
-    readable; 0 or -errno.  open_clock(clock_id, drain): a Clock; OSError if it cannot be had.
+    queue's inotify.  own(fd, drain, edge=False): watch a descriptor of the filter's own; drain.drain(fd) is called
+    when it is readable, with edge once for each wake-up that its file gives; 0 or -errno.  disown(fd): watch it no
+    more; it is still the filter's to close.  open_clock(clock_id, drain): a Clock; OSError if it cannot be had.
     """
 
-    __slots__ = ("files", "open_clock", "own", "ready", "resting")
+    __slots__ = ("disown", "files", "open_clock", "own", "ready", "resting")
 
     def __init__(
         self,
         ready: ReadyList,
         resting: ReadyList,
         files: FileWatch,
-        own: Callable[[int, Drain], int],
+        own: Own,
+        disown: Callable[[int], None],
         open_clock: Callable[[int, Drain], Clock],
     ) -> None:
         self.ready = ready
         self.resting = resting
         self.files = files
         self.own = own
+        self.disown = disown
         self.open_clock = open_clock

@@ -19,7 +19,10 @@ cdef class Interest:
     cdef list staged
     cdef unsigned int batch
     cdef unsigned int calls
-    cpdef int own(self, int fd) except -10000
+    cdef dict _owned
+    cpdef int own(self, int fd, unsigned int mask) except -10000
+    @cython.locals(mask=cython.uint)
+    cpdef disown(self, int fd)
     @cython.locals(engine=Engine)
     cpdef int _engine(self, int lane) except -10000
     @cython.locals(level=cython.uint, edge=cython.uint, demoted=cython.uint, any_edge=cython.uint,
@@ -30,8 +33,8 @@ cdef class Interest:
     cdef int _arm(self, Source source, int lane, unsigned int mask) except -10000
     @cython.locals(result=cython.int, rc=cython.int, lane=cython.int, engine=Engine)
     cpdef int release(self, Source source) except -10000
-    @cython.locals(engine=Engine, source=Source, lane=cython.int)
-    cpdef list rebuild(self, Table table, list own)
+    @cython.locals(engine=Engine, source=Source)
+    cpdef list rebuild(self, Table table)
     cpdef close(self)
     @cython.locals(engine=Engine, lane=cython.int)
     cpdef bint holds(self, Source source) noexcept

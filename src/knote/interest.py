@@ -35,7 +35,7 @@ _ENOENT = errno.ENOENT
 class Interest:
     """The engine and its lanes.  Every call gives 0 or -errno.  Threads: only under the queue's lock."""
 
-    __slots__ = ("_engine_type", "batch", "calls", "lanes", "main", "staged")
+    __slots__ = ("_engine_type", "_owned", "batch", "calls", "lanes", "main", "staged")
 
     def __init__(self, engine_type: type[Engine]) -> None:
         self._engine_type = engine_type
@@ -47,10 +47,21 @@ class Interest:
         self.staged: list[Source] = []
         """Touched by changes that the engine has not been told of."""
         self.lanes: list[Engine | None] = [self.main, None, None]
+        self._owned: dict[int, int] = {}
+        """The queue's own descriptors, each with the mask that it is watched by."""
 
-    def own(self, fd: int) -> int:
+    def own(self, fd: int, mask: int) -> int:
         """Watch a descriptor of the queue's own; its token is its number."""
-        return self.main.watch(fd, 0, IN, fd)
+        rc = self.main.watch(fd, 0, mask, fd)
+        if rc == 0:
+            self._owned[fd] = mask
+        return rc
+
+    def disown(self, fd: int) -> None:
+        """Watch it no more, before it is closed: a forked child may keep its file open."""
+        mask = self._owned.pop(fd, 0)
+        if mask:
+            self.main.watch(fd, mask, 0, fd)  # a refusal says that it was not watched: the goal
 
     def lane_of(self, number: int) -> int:
         """1 or 2 if this is the descriptor of a lane's engine, else 0."""
@@ -66,7 +77,7 @@ class Interest:
                 engine = self._engine_type()
             except OSError as error:
                 return -(error.errno or 0)
-            rc = self.own(engine.number)
+            rc = self.own(engine.number, IN)
             if rc < 0:
                 engine.close()
                 return rc
@@ -222,19 +233,15 @@ class Interest:
         """Whether the kernel holds any interest in it."""
         return bool(source.armed[0] or source.armed[1] or source.armed[2])
 
-    def rebuild(self, table: Table, own: list[int]) -> list[Source]:
+    def rebuild(self, table: Table) -> list[Source]:
         """Forget everything that the engines hold and tell it to them anew: the way out when the kernel goes on
         reporting a descriptor that was closed while a dup of it lives (S-398).  Gives the sources that are gone.
         """
         for engine in self.lanes:
             if engine is not None:
                 engine.rebuild()
-        for fd in own:
-            self.own(fd)
-        for lane in (1, 2):
-            engine = self.lanes[lane]
-            if engine is not None:
-                self.own(engine.number)
+        for fd, mask in self._owned.items():
+            self.main.watch(fd, 0, mask, fd)
         gone = []
         for source in table.sources():
             if self.armed(source):

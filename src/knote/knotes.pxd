@@ -11,7 +11,7 @@ from knote.ready cimport ReadyList
 from knote.source cimport Source
 from knote.table cimport Table
 
-cdef unsigned int DEAD, DISABLED, SOFT
+cdef unsigned int DEAD, DISABLED, SOFT, EDGE, IN
 cdef int EVFILT_READ, _SPARE
 
 

@@ -13,6 +13,7 @@ from knote.filters.read import Read
 from knote.host import Host
 from knote.interest import Interest
 from knote.knote import DEAD, DISABLED, SOFT, Knote
+from knote.masks import EDGE, IN
 from knote.ready import ReadyList
 from knote.table import Table
 
@@ -56,7 +57,7 @@ class Knotes:
         """Counts the calls: what a call created, it returns in the order of its list."""
         self.files = FileWatch(self.ready, self.resting, self._own)
         self._filters: list[Filter | None] = filters.make_all(
-            Host(self.ready, self.resting, self.files, self._own, self.open_clock)
+            Host(self.ready, self.resting, self.files, self._own, self._disown, self.open_clock)
         )
         reads = self._filters[-EVFILT_READ]
         assert isinstance(reads, Read)
@@ -64,11 +65,15 @@ class Knotes:
         self.reads = reads
         self._spare: list[Knote] = []
 
-    def _own(self, fd: int, drain: Drain) -> int:
-        rc = self.interest.own(fd)
+    def _own(self, fd: int, drain: Drain, edge: bool = False) -> int:
+        rc = self.interest.own(fd, IN | EDGE if edge else IN)
         if rc == 0:
             self.drains[fd] = drain
         return rc
+
+    def _disown(self, fd: int) -> None:
+        self.interest.disown(fd)
+        self.drains.pop(fd, None)
 
     def open_clock(self, clock_id: int, drain: Drain) -> Clock:
         """A clock whose timers are drained by drain.  OSError if it cannot be had."""

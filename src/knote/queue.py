@@ -24,6 +24,7 @@ from knote.harvest import Harvest
 from knote.inside import Registration
 from knote.kevent import kevent
 from knote.knote import DISABLED
+from knote.masks import IN
 from knote.registry import Registry
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Queue:
             close_fd(self._wake)
             raise
         self._engine = self._registry.interest.main
-        self._registry.interest.own(self._wake)
+        self._registry.interest.own(self._wake, IN)
         self._collector = Collector(self._registry, self._wake)
         self._pool: list[Harvest] = []
         self._deferred: list[list[kevent] | None] = []
@@ -265,7 +266,7 @@ class Queue:
         self._epoch += 1
         self._evacuating = self._waiters
         registry = self._registry
-        for source in registry.interest.rebuild(registry.table, [self._wake, *registry.drains]):
+        for source in registry.interest.rebuild(registry.table):
             registry.vanish(source, harvest)
 
     def _settle_wake(self) -> bool:

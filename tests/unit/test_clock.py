@@ -33,11 +33,16 @@ class Bench:
     def __post_init__(self) -> None:
         ready, resting = ReadyList(1), ReadyList(3)
         self.timers = Timer(
-            Host(ready, resting, FileWatch(ready, resting, self._own), self._own, self._open)
+            Host(
+                ready, resting, FileWatch(ready, resting, self._own), self._own, self._disown, self._open
+            )
         )
 
-    def _own(self, _fd: int, _drain: object) -> int:
+    def _own(self, _fd: int, _drain: object, edge: bool = False) -> int:
         return 0
+
+    def _disown(self, _fd: int) -> None:
+        pass
 
     def _open(self, number: int, _drain: object) -> Clock:
         self.clocks.append(Clock(number))
