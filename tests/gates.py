@@ -92,6 +92,16 @@ GATES: Final[tuple[Gate, ...]] = (
         why="an installed package is tested away from its benchmarks",
     ),
     Gate(
+        need="io_uring",
+        closed=lambda _asked: not installed.has_io_uring(),
+        why="io_uring_setup(2) is refused here: by the kernel, by kernel.io_uring_disabled or by seccomp",
+    ),
+    Gate(
+        need="mq_open",
+        closed=lambda _asked: not installed.has_message_queues(),
+        why="this kernel has no POSIX message queues",
+    ),
+    Gate(
         need="test.test_kqueue",
         closed=lambda _asked: find_spec("test.test_kqueue") is None,
         why="this interpreter was installed without CPython's own tests",

@@ -11,7 +11,7 @@ from pathlib import Path
 from bench import machine, waits
 from bench.descriptors import counters
 from bench.model import Case, Figure, Loop, Ratio, Row, Settings
-from knote import EV_ADD, EVFILT_READ, kevent, kqueue
+from knote import EV_ADD, EVFILT_READ, NOTE_NODATA, kevent, kqueue
 
 FEW = 10
 MANY = (100, 1000, 10_000, 18_000)
@@ -37,7 +37,7 @@ def memory(kind: str, count: int) -> Callable[[], float]:
 def watching(stack: contextlib.ExitStack, fds: list[int], name: str) -> Loop:
     """READ knotes on all of these, of which one is ready."""
     queue = stack.enter_context(kqueue())
-    waits.register(queue, (kevent(fd, EVFILT_READ, EV_ADD) for fd in fds))
+    waits.register(queue, (kevent(fd, EVFILT_READ, EV_ADD, NOTE_NODATA) for fd in fds))
     assert [event.ident for event in queue.control(None, ROOM, 0)] == [fds[0]]
     return Loop(name, waits.control(queue, ROOM))
 

@@ -112,7 +112,7 @@ def refused(change: kevent | None, number: int) -> OSError:
     elif number == errno.ENOENT:
         text += ": no such knote in this kqueue, and the change has no EV_ADD"
     elif number == errno.EBADF:
-        text += ": not an open descriptor"
+        text += ": not an open descriptor, or one opened with O_PATH, which stands for a name and not for a file"
     elif number == errno.EINVAL:
         text += f" flags={constants.flags_text(change.flags) or '0'}: not possible for this filter"
     return os_error(number, text + limit_hint(number))

@@ -373,12 +373,15 @@ class Queue:
             self._leave(False)
 
     def knotes(self) -> list[Registration]:
-        """Every registration, as it is now."""
+        """Every registration, as it is now.  Those of a number that was closed are none, though nobody may have
+        told the queue (S-084)."""
         found: list[Registration] = []
         if not self._lock.acquire():
             raise errors.reentered()
         try:
             for kn in self._registry.table.all():
+                if kn.source is not None and not self._registry.interest.holds(kn.source):
+                    continue
                 found.append(
                     Registration(
                         kn.filter, kn.ident, kn.flags, kn.sfflags, kn.sdata, kn.udata,

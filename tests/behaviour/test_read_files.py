@@ -1,9 +1,9 @@
-"""EVFILT_READ on what no engine watches, and on what has no count: files, devices, eventfds."""
+"""EVFILT_READ on what no engine watches: files, directories, devices."""
 
 from __future__ import annotations
 
+import errno
 import os
-import select
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,20 @@ from typing import IO, Any
 
 import pytest
 
-from knote import EV_ADD, EV_CLEAR, EV_DELETE, EV_DISABLE, EV_ENABLE, EV_ONESHOT, NOTE_FILE_POLL
+from knote import (
+    EV_ADD,
+    EV_CLEAR,
+    EV_DELETE,
+    EV_DISABLE,
+    EV_ENABLE,
+    EV_ERROR,
+    EV_ONESHOT,
+    EVFILT_EXCEPT,
+    EVFILT_READ,
+    EVFILT_WRITE,
+    NOTE_FILE_POLL,
+    kevent,
+)
 from tests.behaviour.words import apply, idle, polls, read, ready, user, write
 from tests.support.events import brief
 from tests.support.plumbing import Pipe
@@ -165,7 +178,7 @@ def test_files_among_others(kq: Any, file: IO[bytes], pipe: Pipe) -> None:
 
 
 def test_a_directory_never_reads(kq: Any, tmp_path: Any) -> None:
-    """Trace dir_read, "Followed"."""
+    """S-133; trace dir_read, "Followed"."""
     with opened(str(tmp_path), os.O_RDONLY | os.O_DIRECTORY) as fd:
         assert ready(kq, read(fd)) == []
         (tmp_path / "new").touch()
@@ -192,59 +205,52 @@ def test_a_device_once(kq: Any, flags: int) -> None:
         idle(kq)
 
 
-def test_a_file_of_proc_reads(kq: Any) -> None:
-    """Its size says nothing, so it is ready, as poll(2) says."""
-    with opened("/proc/self/stat", os.O_RDONLY) as fd:
-        assert len(ready(kq, read(fd))) == 1
+@pytest.mark.parametrize("path", ["/proc/self/stat", "/sys/class/net/lo/mtu", "/proc/self/mounts"])
+def test_a_virtual_file_is_ready(kq: Any, path: str) -> None:
+    """S-419: its size says nothing, so data is 0, at any offset: FIONREAD would say size less offset there, and
+    after nine bytes that is -9, which is -EBADF."""
+    with opened(path, os.O_RDONLY) as fd:
+        apply(kq, read(fd))
+        for _ in range(12):
+            assert brief(ready(kq)) == [f"{fd} READ d=0"]
+            os.read(fd, 1)
 
 
-# ---- descriptors without a count ---------------------------------------------------------------
+def test_a_file_of_sys_has_no_end(kq: Any) -> None:
+    """poll(2) says ERR of it, by which it means news; that is no end, of reading or of writing."""
+    with opened("/sys/class/net/lo/mtu", os.O_RDONLY) as fd:
+        found = ready(kq, read(fd), write(fd), kevent(fd, EVFILT_EXCEPT))
+        assert {(event.filter, event.flags, event.data) for event in found} == {
+            (EVFILT_READ, 0, 0), (EVFILT_WRITE, 0, 0), (EVFILT_EXCEPT, 0, 0)
+        }  # fmt: skip
 
 
-def test_an_eventfd(kq: Any) -> None:
-    """S-135, S-416: ready while it is above 0."""
-    fd = os.eventfd(0, os.EFD_NONBLOCK)
+@pytest.mark.parametrize("path", ["/etc/passwd", "/etc", "/dev/null", "/"])
+@pytest.mark.parametrize("change", [read, write])
+def test_a_mere_path_is_no_open_file(kq: Any, path: str, change: Any) -> None:
+    """open(2), O_PATH: EBADF to all that acts on the file, as FreeBSD's too."""
+    with opened(path, os.O_PATH) as fd:
+        for flags in (EV_ADD, EV_ADD | EV_CLEAR, EV_ADD | EV_DISABLE):
+            (entry,) = ready(kq, change(fd, flags))
+            assert (entry.flags, entry.data) == (EV_ERROR, errno.EBADF), (path, flags)
+        with pytest.raises(OSError, match="O_PATH"):
+            apply(kq, change(fd))
+    assert kq.knotes() == []
+
+
+def test_memory_is_a_file(kq: Any) -> None:
+    """S-125, S-418: memfd_create(2), with inotify to wake who waits at its end."""
+    fd = os.memfd_create("knote")
     try:
-        assert ready(kq, read(fd)) == []
-        os.eventfd_write(fd, 3)
-        for _ in range(2):
-            (event,) = ready(kq)
-            assert (event.ident, event.flags) == (fd, 0)
-            assert event.data in (0, 3)
-        os.eventfd_read(fd)
+        assert ready(kq, read(fd, EV_ADD | EV_CLEAR)) == []
+        os.pwrite(fd, b"123", 0)
+        assert brief(kq.control(None, 1, SOON)) == [f"{fd} READ CLEAR d=3"]
         idle(kq)
-        assert [event.ident for event in ready(kq, write(fd))] == [fd]
     finally:
         os.close(fd)
 
 
-def test_an_epoll(kq: Any, pipe: Pipe) -> None:
-    """Another event loop's descriptor."""
-    with select.epoll() as other:
-        other.register(pipe.r, select.EPOLLIN)
-        assert ready(kq, read(other)) == []
-        pipe.write(b"x")
-        assert [event.ident for event in ready(kq)] == [other.fileno()]
-        pipe.drain()
-        idle(kq)
-
-
-def test_a_pidfd(kq: Any) -> None:
-    """Readable once the child has ended, which stays for whoever waits for it."""
-    r, w = os.pipe()
-    pid = os.fork()
-    if not pid:
-        os.close(w)
-        os.read(r, 1)
-        os._exit(3)
-    os.close(r)
-    fd = os.pidfd_open(pid)
-    try:
-        assert ready(kq, read(fd)) == []
-        os.close(w)
-        (event,) = kq.control(None, 1, SOON)
-        assert event.ident == fd
-    finally:
-        _, status = os.waitpid(pid, 0)
-        os.close(fd)
-    assert os.waitstatus_to_exitcode(status) == 3
+def test_a_directory_takes_writes_as_a_file_does(kq: Any, tmp_path: Any) -> None:
+    """S-133, S-154: FreeBSD's filter for vnodes is true whatever they are."""
+    with opened(str(tmp_path), os.O_RDONLY | os.O_DIRECTORY) as fd:
+        assert brief(ready(kq, write(fd), read(fd))) == [f"{fd} WRITE"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
@@ -147,3 +148,26 @@ def has_filter(name: str) -> bool:
         return False
     with _registered(name) as refused:
         return not refused
+
+
+@cache
+def has_io_uring() -> bool:
+    """A ring can be made."""
+    fd = ctypes.CDLL(None).syscall(425, 1, (ctypes.c_uint32 * 30)())
+    if fd >= 0:
+        os.close(fd)
+    return bool(fd >= 0)
+
+
+@cache
+def has_message_queues() -> bool:
+    """mq_open(3) is there, and works."""
+    open_ = getattr(ctypes.CDLL(None), "mq_open", None)
+    if open_ is None:
+        return False
+    name = f"/knote-probe-{os.getpid()}".encode()
+    fd = open_(name, os.O_CREAT | os.O_RDWR, 0o600, None)
+    if fd >= 0:
+        ctypes.CDLL(None).mq_unlink(name)
+        os.close(fd)
+    return bool(fd >= 0)

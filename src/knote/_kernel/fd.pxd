@@ -30,3 +30,7 @@ cpdef int unix_accept_queue(int fd) noexcept
 cpdef bint unix_send_shut(int fd) noexcept
 cpdef int receive_mark(int fd) noexcept
 cpdef long long file_rest(int fd) noexcept
+cpdef long long eventfd_count(int fd) noexcept
+cpdef long long timerfd_count(int fd) noexcept
+cpdef long long mqueue_count(int fd, bint room) noexcept
+cpdef bint is_path(int fd, int kind) noexcept

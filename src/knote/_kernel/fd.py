@@ -15,6 +15,10 @@ import termios
 from knote._kernel._libc import function
 
 _OTHER, _PIPE, _FIFO, _TCP, _UNIX_STREAM, _SEQPACKET, _DATAGRAM, _FILE, _DIRECTORY, _VIRTUAL, _TTY = range(11)
+_EVENTFD, _TIMERFD, _MQUEUE = 11, 12, 13
+_ANONYMOUS = {"anon_inode:[eventfd]": _EVENTFD, "anon_inode:[timerfd]": _TIMERFD}
+_MQUEUE_MAGIC = 0x19800202
+_INT64_MAX = (1 << 63) - 1
 _PIPEFS_MAGIC = 0x50495045
 # procfs, sysfs, cgroup2, cgroup, tracefs, debugfs (linux/magic.h): sizes that say nothing (spec S-419).
 _VIRTUAL_MAGICS = {0x9FA0, 0x62656572, 0x63677270, 0x27E0EB, 0x74726163, 0x64626720}
@@ -26,6 +30,7 @@ _getsockopt = function(
     "getsockopt", ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p
 )
 _recv = function("recv", ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+_timerfd_gettime = function("timerfd_gettime", ctypes.c_int, ctypes.c_void_p)
 _send = function("send", ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
 
 NO_FILE = -(1 << 63)
@@ -112,11 +117,17 @@ def describe(fd: int) -> int:
     elif stat.S_ISFIFO(mode):
         kind = _PIPE if _magic(fd) == _PIPEFS_MAGIC else _FIFO
     elif stat.S_ISREG(mode):
-        kind = _VIRTUAL if _magic(fd) in _VIRTUAL_MAGICS else _FILE
+        magic = _magic(fd)
+        kind = _VIRTUAL if magic in _VIRTUAL_MAGICS else _MQUEUE if magic == _MQUEUE_MAGIC else _FILE
     elif stat.S_ISDIR(mode):
         kind = _DIRECTORY
     elif stat.S_ISCHR(mode) and os.isatty(fd):
         kind = _TTY
+    elif stat.S_IFMT(mode) == 0:
+        try:
+            kind = _ANONYMOUS.get(os.readlink(f"/proc/self/fd/{fd}"), _OTHER)
+        except OSError:
+            kind = _OTHER
     return _identity(st, kind)
 
 
@@ -242,3 +253,49 @@ def file_rest(fd: int) -> int:
         return os.fstat(fd).st_size - os.lseek(fd, 0, os.SEEK_CUR)
     except OSError:
         return NO_FILE
+
+
+def _fdinfo(fd: int, word: str, base: int) -> int:
+    try:
+        with open(f"/proc/self/fdinfo/{fd}") as info:
+            for line in info:
+                if line.startswith(word):
+                    return min(int(line[len(word) :], base), _INT64_MAX)
+    except FileNotFoundError:
+        return is_open(fd) or -errno.ENOENT
+    except OSError as error:
+        return -(error.errno or 0)
+    return -errno.ENOENT
+
+
+def eventfd_count(fd: int) -> int:
+    """What read(2) of an eventfd would give, without taking it, or -errno."""
+    return _fdinfo(fd, "eventfd-count:", 16)
+
+
+def timerfd_count(fd: int) -> int:
+    """What read(2) of a timerfd would give, without taking it, or -errno."""
+    rc = _timerfd_gettime(fd, ctypes.create_string_buffer(32))
+    return rc if rc < 0 else _fdinfo(fd, "ticks:", 10)
+
+
+def mqueue_count(fd: int, room: bool) -> int:
+    """Messages in a message queue or, room, how many more it takes; -errno."""
+    attributes = (ctypes.c_long * 8)()
+    try:
+        rc = function("mq_getattr", ctypes.c_int, ctypes.c_void_p)(fd, attributes)
+    except AttributeError:  # glibc before 2.34 has it in librt
+        return -errno.ENOSYS
+    if rc < 0:
+        return rc
+    return attributes[1] - attributes[3] if room else attributes[3]
+
+
+def is_path(fd: int, kind: int) -> bool:
+    """Whether fd was opened with O_PATH: a name for open files rather than an open file."""
+    if kind == _PIPE or _TCP <= kind <= _DATAGRAM or kind >= _EVENTFD:
+        return False
+    try:
+        return bool(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_PATH)
+    except OSError:
+        return False

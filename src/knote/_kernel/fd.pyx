@@ -19,6 +19,10 @@ cdef extern from "kn_fd.h" nogil:
     int kn_unix_accept_queue(int fd)
     int kn_socket_option(int fd, int level, int option)
     long long kn_file_rest(int fd, int *error)
+    long long kn_eventfd_count(int fd)
+    long long kn_timerfd_count(int fd)
+    long long kn_mqueue_count(int fd, int free)
+    int kn_is_path(int fd, int kind)
     int SOL_SOCKET
     int SO_RCVLOWAT
     int EINVAL
@@ -103,3 +107,15 @@ cpdef long long file_rest(int fd) noexcept:
     cdef int error
     cdef long long rest = kn_file_rest(fd, &error)
     return KN_NO_FILE if error else rest
+
+cpdef long long eventfd_count(int fd) noexcept:
+    return kn_eventfd_count(fd)
+
+cpdef long long timerfd_count(int fd) noexcept:
+    return kn_timerfd_count(fd)
+
+cpdef long long mqueue_count(int fd, bint room) noexcept:
+    return kn_mqueue_count(fd, room)
+
+cpdef bint is_path(int fd, int kind) noexcept:
+    return kn_is_path(fd, kind)

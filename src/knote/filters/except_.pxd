@@ -1,6 +1,6 @@
 cimport cython
 
-from knote._kernel.fd cimport poll, readable, same
+from knote._kernel.fd cimport is_path, poll, readable, same
 from knote.filters.base cimport Filter
 from knote.knote cimport Knote
 from knote.source cimport Source

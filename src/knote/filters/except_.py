@@ -7,7 +7,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from knote import process
-from knote._kernel.fd import poll, readable, same
+from knote._kernel.fd import is_path, poll, readable, same
 from knote.constants import EVFILT_EXCEPT, NOTE_OOB
 from knote.filters.base import Filter
 from knote.masks import NVAL, PRI
@@ -32,6 +32,8 @@ class Except(Filter):
         """Filter.attach()."""
         source = kn.source
         assert source is not None
+        if is_path(source.fd, source.kind):
+            return errno.EBADF
         return errno.EINVAL if process.find(source.fd) is not None else 0
 
     def event(self, kn: Knote, hint: int) -> int:
@@ -47,8 +49,10 @@ class Except(Filter):
                 return -1
         if not hint & PRI:
             return 0
-        n = readable(source.fd)
-        kn.data = max(n, 0)
-        kn.fflags = NOTE_OOB if KIND_TCP <= source.kind <= KIND_SEQPACKET else 0
+        kn.data = 0
+        kn.fflags = 0
+        if KIND_TCP <= source.kind <= KIND_SEQPACKET:
+            kn.data = max(readable(source.fd), 0)
+            kn.fflags = NOTE_OOB
         kn.shown = 0
         return 1

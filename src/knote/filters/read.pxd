@@ -1,7 +1,8 @@
 cimport cython
 
 from knote._kernel.fd cimport (
-    file_rest, peekable, poll, readable, receive_mark, same, tcp_accept_queue, tcp_state, unix_accept_queue,
+    eventfd_count, file_rest, is_path, mqueue_count, peekable, poll, readable, receive_mark, same,
+    tcp_accept_queue, tcp_state, timerfd_count, unix_accept_queue,
 )
 from knote.filewatch cimport FileWatch
 from knote.filters.base cimport Filter
@@ -10,7 +11,8 @@ from knote.source cimport Source
 
 cdef unsigned int IN, ERR, HUP, NVAL, RDHUP, ASK, SOFT, EV_CLEAR, EV_EOF, NOTE_LOWAT, NOTE_NODATA, NOTE_FILE_POLL
 cdef int KIND_TCP, KIND_UNIX_STREAM, KIND_SEQPACKET, KIND_PIPE, KIND_FIFO, KIND_FILE, KIND_DIRECTORY, KIND_OTHER
-cdef int KIND_TTY, _EBADF, _EINVAL, _ECONNREFUSED, _ECONNRESET, _CLOSE_WAIT, _ESTABLISHED, _LISTEN, _ECONNABORTED
+cdef int KIND_TTY, KIND_VIRTUAL_FILE, KIND_EVENTFD, KIND_TIMERFD
+cdef int _EBADF, _EINVAL, _ECONNREFUSED, _ECONNRESET, _CLOSE_WAIT, _ESTABLISHED, _LISTEN, _ECONNABORTED
 cdef long long NO_FILE
 
 
@@ -27,6 +29,8 @@ cdef class Read(Filter):
     cpdef int event(self, Knote kn, unsigned int hint) except -2
     @cython.locals(source=Source)
     cpdef detach(self, Knote kn)
+    @cython.locals(n=cython.longlong)
+    cdef int _counter(self, Knote kn, Source source, unsigned int hint) noexcept
     @cython.locals(n=cython.longlong, news=cython.bint)
     cdef int _queue(self, Knote kn, Source source) except -2
     cdef int _listening(self, Knote kn, Source source, unsigned int hint) noexcept

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 from knote import process
 from knote._kernel.fd import (
     NO_FILE,
+    eventfd_count,
     file_rest,
+    is_path,
+    mqueue_count,
     peekable,
     poll,
     readable,
@@ -17,6 +20,7 @@ from knote._kernel.fd import (
     same,
     tcp_accept_queue,
     tcp_state,
+    timerfd_count,
     unix_accept_queue,
 )
 from knote.constants import EV_CLEAR, EV_EOF, EVFILT_READ, NOTE_FILE_POLL, NOTE_LOWAT, NOTE_NODATA
@@ -25,14 +29,17 @@ from knote.knote import ASK, SOFT
 from knote.masks import ERR, HUP, IN, NVAL, RDHUP
 from knote.source import (
     KIND_DIRECTORY,
+    KIND_EVENTFD,
     KIND_FIFO,
     KIND_FILE,
     KIND_OTHER,
     KIND_PIPE,
     KIND_SEQPACKET,
     KIND_TCP,
+    KIND_TIMERFD,
     KIND_TTY,
     KIND_UNIX_STREAM,
+    KIND_VIRTUAL_FILE,
 )
 
 if TYPE_CHECKING:
@@ -79,6 +86,8 @@ class Read(Filter):
                 return _EINVAL
             self.nested.add(source.fd)
             source.queue = True
+        elif is_path(source.fd, source.kind):
+            return _EBADF
         elif source.kind == KIND_FILE:
             source.soft = True
             if not kn.sfflags & NOTE_FILE_POLL or kn.flags & EV_CLEAR:
@@ -114,7 +123,10 @@ class Read(Filter):
             kn.status |= SOFT
         elif at_once:
             kn.status |= ASK
-        bytes_told = not (kn.status & SOFT or kn.sfflags & NOTE_NODATA or source.listening or source.queue)
+        bytes_told = not (
+            kn.status & SOFT or kn.sfflags & NOTE_NODATA or source.listening or source.queue
+            or (source.kind >= KIND_VIRTUAL_FILE and source.kind != KIND_TTY)
+        )  # fmt: skip
         self._counting(source, bytes_told)
         return 0
 
@@ -143,6 +155,11 @@ class Read(Filter):
             hint = poll(source.fd, IN | RDHUP)
             if hint & NVAL:
                 return -1
+        if source.kind == KIND_VIRTUAL_FILE:
+            # procfs and its like say ERR when their contents change, and FIONREAD is a size that they have not,
+            # less the offset (S-419).
+            kn.data = 0
+            return 1
         if hint & (ERR | HUP | RDHUP):
             return self._ended(kn, source, hint)
         if kn.sfflags & NOTE_NODATA:
@@ -152,13 +169,15 @@ class Read(Filter):
             return self._queue(kn, source)
         if source.listening:
             return self._listening(kn, source, hint)
+        if source.kind >= KIND_EVENTFD:
+            return self._counter(kn, source, hint)
         n = source.count if source.counted else readable(source.fd)
         if n < 0:
             if n == -_EBADF:
                 return -1
             if n == -_EINVAL and source.kind in (KIND_TCP, KIND_UNIX_STREAM, KIND_SEQPACKET):
                 return self._listening(kn, source, hint)
-            # No count exists (eventfd, timerfd, pidfd ...): the engine's word is all there is.
+            # No count exists (signalfd, pidfd, epoll ...): the engine's word is all there is.
             kn.data = 0
             return 1 if hint & IN else 0
         kn.data = n
@@ -174,6 +193,23 @@ class Read(Filter):
             return 1 if n >= self._mark(kn, source) else 0
         # A datagram of no bytes is there all the same (S-114).
         return 1 if hint & IN else 0
+
+    def _counter(self, kn: Knote, source: Source, hint: int) -> int:
+        # What read(2) would give and take, as on FreeBSD (S-135): looked at, not read.
+        if source.kind == KIND_EVENTFD:
+            n = eventfd_count(source.fd)
+        elif source.kind == KIND_TIMERFD:
+            n = timerfd_count(source.fd)
+        else:
+            n = mqueue_count(source.fd, False)
+        if n == -_EBADF:
+            return -1
+        if n < 0:
+            # No /proc here: the engine's word is all there is.
+            kn.data = 0
+            return 1 if hint & IN else 0
+        kn.data = n
+        return 1 if n else 0
 
     def _queue(self, kn: Knote, source: Source) -> int:
         # A queue: data is how many of its knotes wait (S-015).  With EV_CLEAR only one more of them is news; its
@@ -251,6 +287,7 @@ class Read(Filter):
             return 1
         rest = file_rest(source.fd)
         if rest == NO_FILE:
-            return -1
+            # Closed meanwhile, or a stream by the file system's own rules, which is ready as poll(2) says.
+            return 1 if same(source.fd, source.identity) else -1
         kn.data = rest
         return 1 if rest or kn.sfflags & NOTE_FILE_POLL else 0

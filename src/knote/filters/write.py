@@ -7,19 +7,32 @@ import errno
 from typing import TYPE_CHECKING
 
 from knote import process
-from knote._kernel.fd import pipe_space, poll, same, send_space, tcp_state, unix_send_shut
+from knote._kernel.fd import (
+    eventfd_count,
+    is_path,
+    mqueue_count,
+    pipe_space,
+    poll,
+    same,
+    send_space,
+    tcp_state,
+    unix_send_shut,
+)
 from knote.constants import EV_CLEAR, EV_EOF, EV_ONESHOT, EVFILT_WRITE, NOTE_LOWAT, NOTE_NODATA
 from knote.filters.base import Filter
 from knote.knote import SOFT
 from knote.masks import ERR, HUP, IN, NVAL, OUT, RDHUP
 from knote.source import (
     KIND_DATAGRAM,
+    KIND_EVENTFD,
     KIND_FIFO,
     KIND_FILE,
+    KIND_MQUEUE,
     KIND_OTHER,
     KIND_PIPE,
     KIND_TCP,
     KIND_UNIX_STREAM,
+    KIND_VIRTUAL_FILE,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +46,7 @@ _EPIPE = errno.EPIPE
 _ECONNREFUSED = errno.ECONNREFUSED
 _ECONNRESET = errno.ECONNRESET
 _ESTABLISHED = 1
+_INT64_MAX = (1 << 63) - 1
 
 
 class Write(Filter):
@@ -54,6 +68,8 @@ class Write(Filter):
         assert source is not None
         if source.kind == KIND_OTHER and process.find(source.fd) is not None:
             return _EINVAL
+        if is_path(source.fd, source.kind):
+            return _EBADF
         if source.kind == KIND_FILE:
             source.soft = True
             if kn.flags & EV_CLEAR:
@@ -96,11 +112,28 @@ class Write(Filter):
             return self._pipe(kn, source, hint)
         if KIND_TCP <= source.kind <= KIND_DATAGRAM:
             return self._socket(kn, source, hint)
-        # ttys, eventfds and the like: how much they take is not told.
-        if hint & (ERR | HUP):
-            kn.shown = EV_EOF
         kn.data = 0
+        if source.kind == KIND_EVENTFD:
+            return self._eventfd(kn, source, hint)
+        if source.kind == KIND_MQUEUE:
+            n = mqueue_count(source.fd, True)
+            if n >= 0:
+                kn.data = n
+            return -1 if n == -_EBADF else 1 if hint & OUT else 0
+        # ttys and the like: how much they take is not told.  procfs and its like say ERR when their contents
+        # change, which is no end.
+        if hint & (ERR | HUP) and source.kind != KIND_VIRTUAL_FILE:
+            kn.shown = EV_EOF
         return 1
+
+    def _eventfd(self, kn: Knote, source: Source, hint: int) -> int:
+        # What can be added without blocking (S-157), as far as it fits into data; it takes 2**64 - 2 in all.
+        n = eventfd_count(source.fd)
+        if n == -_EBADF:
+            return -1
+        if n >= 0:
+            kn.data = max(_INT64_MAX - n, 1)
+        return 1 if hint & OUT else 0
 
     def _pipe(self, kn: Knote, source: Source, hint: int) -> int:
         n = pipe_space(source.fd)
