@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import time
+from sys import is_finalizing
 from typing import TYPE_CHECKING, Any
 
 from knote import errors, process
@@ -82,6 +83,10 @@ class Queue:
         process.register(self, self._engine.number)
 
     def __del__(self) -> None:
+        # Of a queue that outlives the modules (an attribute of sys, of a module's hub) all that close() calls is
+        # None by now, this name included: the process ends, and the kernel takes the descriptors back.
+        if is_finalizing is None or is_finalizing():
+            return
         if not self._freed:
             self.close()
 

@@ -6,6 +6,8 @@ import contextlib
 import errno
 import os
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -423,3 +425,21 @@ def test_a_queue_in_its_own_udata_is_collected(engine: str) -> None:
     gc.collect()
     with pytest.raises(OSError, match="Bad file"):
         os.fstat(number)
+
+
+# ---- at the end of the process ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keeper", ["sys.kept = kq", "kept = kq", "sys.kept = [kq]; os.kept = sys.kept"])
+def test_a_queue_that_outlives_the_modules_says_nothing(keeper: str) -> None:
+    """What a hub or a reactor in a module does: its queue goes when there are no modules to close it with."""
+    code = f"""
+import os, sys, knote
+r, w = os.pipe()
+kq = knote.kqueue()
+kq.control([knote.kevent(r, knote.EVFILT_READ, knote.EV_ADD), knote.kevent(1, knote.EVFILT_USER, knote.EV_ADD)], 0)
+{keeper}
+del kq
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
