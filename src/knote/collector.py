@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from knote._kernel.fd import Counts, same
 from knote.constants import EV_CLEAR, EV_DISPATCH, EV_ONESHOT, EVFILT_WRITE
+from knote.filters.base import DROP
 from knote.harvest import Harvest
 from knote.kevent import kevent
 from knote.knote import ACTIVE, DEAD, DEMOTED, DISABLED, FORCED, SEEN, SOFT
@@ -247,7 +248,11 @@ class Collector:
             if self._is_stale(source) if hint or source.soft else not same(source.fd, source.identity):
                 verdict = -1
         if verdict <= 0:
-            if verdict < 0 and source is not None:
+            if verdict == DROP:
+                registry.bury(kn, harvest)
+                if source is not None:
+                    registry.settle(source)
+            elif verdict < 0 and source is not None:
                 registry.vanish(source, harvest)
             else:
                 self._not_active(harvest, kn, hint)
@@ -268,9 +273,7 @@ class Collector:
         if kn.flags & EV_ONESHOT:
             registry.bury(kn, harvest)
             if source is not None:
-                registry.interest.sync(source)
-                if source.knotes is None:
-                    registry.table.drop_source(source)
+                registry.settle(source)
             return
         if kn.flags & (EV_CLEAR | EV_DISPATCH):
             if kn.flags & EV_CLEAR:

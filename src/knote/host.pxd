@@ -9,3 +9,4 @@ cdef class Host:
     cdef readonly object own
     cdef readonly object disown
     cdef readonly object open_clock
+    cdef readonly object enter

@@ -57,7 +57,7 @@ class Knotes:
         """Counts the calls: what a call created, it returns in the order of its list."""
         self.files = FileWatch(self.ready, self.resting, self._own)
         self._filters: list[Filter | None] = filters.make_all(
-            Host(self.ready, self.resting, self.files, self._own, self._disown, self.open_clock)
+            Host(self.ready, self.resting, self.files, self._own, self._disown, self.open_clock, self._enter)
         )
         reads = self._filters[-EVFILT_READ]
         assert isinstance(reads, Read)
@@ -74,6 +74,10 @@ class Knotes:
     def _disown(self, fd: int) -> None:
         self.interest.disown(fd)
         self.drains.pop(fd, None)
+
+    def _enter(self, kn: Knote) -> None:
+        kn.born = self.turn
+        self.table.add(kn)
 
     def open_clock(self, clock_id: int, drain: Drain) -> Clock:
         """A clock whose timers are drained by drain.  OSError if it cannot be had."""
@@ -159,6 +163,12 @@ class Knotes:
             kn = source.knotes
             self.bury(kn, harvest)
         self.table.drop_source(source)
+
+    def settle(self, source: Source) -> None:
+        """One of its knotes has gone: tell the engine, and forget it if that was the last."""
+        self.interest.sync(source)
+        if source.knotes is None:
+            self.table.drop_source(source)
 
     def _soften(self, source: Source) -> None:
         # No engine watches such a file: it is always ready, as poll(2) says, or asked when its turn comes (S-395).

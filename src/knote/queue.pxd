@@ -45,7 +45,7 @@ cdef class Queue:
     cdef _leave(self, bint collecting)
     @cython.locals(harvest=Harvest)
     cdef _run_deferred(self)
-    @cython.locals(asked=cython.int, n=cython.int, ready=cython.Py_ssize_t, epoch=cython.uint, events=list, rounds=cython.int, calls=cython.uint, told=cython.bint, whole=cython.bint,
+    @cython.locals(asked=cython.int, watched=cython.int, n=cython.int, ready=cython.Py_ssize_t, epoch=cython.uint, events=list, rounds=cython.int, calls=cython.uint, told=cython.bint, whole=cython.bint,
                    registry=Registry)
     cdef list _collect(self, Harvest harvest, int maxevents, long long deadline, bint alone)
     @cython.locals(source=Source, registry=Registry)

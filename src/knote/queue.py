@@ -201,11 +201,12 @@ class Queue:
             ready = registry.ready.count
             # A descriptor with several knotes can give several events: asked for so few that all have room, the
             # kernel's round robin over descriptors is one over knotes as well.
-            asked = min(maxevents - harvest.filled, registry.table.watched + 4)
+            watched = registry.table.watched + len(registry.drains) + 4
+            asked = min(maxevents - harvest.filled, watched)
             if registry.table.shared and asked > 1:
                 asked //= 2
             if rounds < 0:
-                rounds = (registry.table.watched + 4) // asked + 1
+                rounds = watched // asked + 1
             self._waiters += 1
             epoch = self._epoch
             self._lock.release()
@@ -367,7 +368,7 @@ class Queue:
             return -1
         harvest = self._take()
         try:
-            room = self._registry.table.watched + 4
+            room = self._registry.table.watched + len(self._registry.drains) + 4
             if harvest.batch.capacity < room:
                 harvest.batch.reserve(room)
             n = self._engine.wait(harvest.batch, room, 0)

@@ -17,6 +17,8 @@ def make_all(host: Host) -> list[Filter | None]:
     """A queue's filters, each at the index of its negated number; None where there is none."""
     from knote.filters.empty import Empty
     from knote.filters.except_ import Except
+    from knote.filters.proc import Proc
+    from knote.filters.procdesc import ProcDesc
     from knote.filters.read import Read
     from knote.filters.timer import Timer
     from knote.filters.user import User
@@ -29,6 +31,8 @@ def make_all(host: Host) -> list[Filter | None]:
         Timer(host),
         Empty(host),
         Except(),
+        Proc(host),
+        ProcDesc(host),
     )
     table: list[Filter | None] = [None] * 32
     for filt in made:

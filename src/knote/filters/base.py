@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 NOT_ACTIVE: Final = 0
 IS_ACTIVE: Final = 1
 GONE: Final = -1
+DROP: Final = -3
 
 
 class Filter(Drain):
@@ -44,7 +45,8 @@ class Filter(Drain):
 
     def event(self, kn: Knote, hint: int) -> int:
         """BSD's f_event, asked when the knote could be returned: IS_ACTIVE with data, fflags and shown filled
-        in, NOT_ACTIVE, or GONE when its descriptor is closed or another file.
+        in, NOT_ACTIVE, GONE when its descriptor is closed or another file, or DROP when the knote is to go
+        without a word.
 
         hint: what the engine reported of the descriptor; 0 when nobody has asked the kernel.  An IS_ACTIVE is
         always delivered, so a filter may take what it counts here."""
