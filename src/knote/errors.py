@@ -7,6 +7,7 @@ code that refuses stays one line.  Texts that CPython's select has are CPython's
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import resource
@@ -98,6 +99,44 @@ def limit_hint(number: int) -> str:
     return ""
 
 
+_PROCESS = (errno.ESRCH, errno.EOPNOTSUPP, errno.EMFILE, errno.EINVAL)
+_CAP_NET_ADMIN = 12
+
+
+def _process_hint(change: kevent, number: int) -> str:
+    if number == errno.ESRCH:
+        return ": there is no process with this number; a thread's is none, and what has ended tells NOTE_EXIT"
+    if number == errno.EMFILE:
+        return ": descriptors are short, and without one only a child of this process can be watched here"
+    if number == errno.EINVAL and change.filter == constants.EVFILT_PROCDESC:
+        return ": not a pidfd; os.pidfd_open() makes one"
+    if number == errno.EINVAL:
+        return f" flags={constants.flags_text(change.flags) or '0'}: not possible for this filter"
+    if change.fflags & constants.NOTE_SIGNAL:
+        return ": NOTE_SIGNAL: Linux tells nobody of the signals of another process"
+    if change.filter == constants.EVFILT_PROCDESC:
+        return ": a pidfd tells NOTE_EXIT only; ask EVFILT_PROC with the process's number"
+    return _connector_hint()
+
+
+def _connector_hint() -> str:
+    """Why the process connector may be silent here."""
+    why = []
+    for name, first in (("pid", 0xEFFFFFFC), ("user", 0xEFFFFFFD)):
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/self/ns/{name}") != f"{name}:[{first}]":
+                why.append(f"this is not the initial {name} namespace")
+    with contextlib.suppress(OSError), open("/proc/self/status") as status:
+        for line in status:
+            if line.startswith("CapEff:") and not int(line[7:], 16) >> _CAP_NET_ADMIN & 1:
+                why.append("this process has no CAP_NET_ADMIN, which Linux before 6.6 wants")
+    return (
+        ": NOTE_FORK, NOTE_EXEC and NOTE_TRACK come from the kernel's process connector, which does not answer"
+        f" here ({', '.join(why) or 'a sandbox or another network namespace'}); it answers in the initial pid,"
+        " user and network namespaces. NOTE_EXIT alone works everywhere"
+    )
+
+
 def refused(change: kevent | None, number: int) -> OSError:
     """A change that could not be applied, and had no room to be reported in."""
     if change is None:
@@ -113,6 +152,8 @@ def refused(change: kevent | None, number: int) -> OSError:
         text += ": no such knote in this kqueue, and the change has no EV_ADD"
     elif number == errno.EBADF:
         text += ": not an open descriptor, or one opened with O_PATH, which stands for a name and not for a file"
+    elif change.filter in (constants.EVFILT_PROC, constants.EVFILT_PROCDESC) and number in _PROCESS:
+        text += _process_hint(change, number)
     elif number == errno.EINVAL:
         text += f" flags={constants.flags_text(change.flags) or '0'}: not possible for this filter"
     return os_error(number, text + limit_hint(number))

@@ -27,8 +27,8 @@ class Host:
     ready: true, or to be asked, without the engine.  resting: not true, asked again at each call.  files: the
     queue's inotify.  own(fd, drain, edge=False): watch a descriptor of the filter's own; drain.drain(fd) is called
     when it is readable, with edge once for each wake-up that its file gives; 0 or -errno.  disown(fd): watch it no
-    more; it is still the filter's to close.  enter(kn): a knote that the filter made by itself is one of the queue's.
-    open_clock(clock_id, drain): a Clock; OSError if it cannot be had.
+    more; it is still the filter's to close.  enter(kn): a knote that the filter made by itself is the
+    queue's.  open_clock(clock_id, drain): a Clock; OSError if it cannot be had.
     """
 
     __slots__ = ("disown", "enter", "files", "open_clock", "own", "ready", "resting")

@@ -7,10 +7,12 @@ from typing import Any
 
 from knote import (
     EV_ADD,
+    EVFILT_PROC,
     EVFILT_READ,
     EVFILT_TIMER,
     EVFILT_USER,
     EVFILT_WRITE,
+    NOTE_EXIT,
     NOTE_TRIGGER,
     kevent,
 )
@@ -35,6 +37,13 @@ def write(
 def user(ident: Any, flags: int = EV_ADD, fflags: int = 0, data: int = 0, udata: Any = 0) -> kevent:
     """A change of an EVFILT_USER knote."""
     return kevent(ident, EVFILT_USER, flags, fflags, data, udata)
+
+
+def proc(
+    ident: Any, flags: int = EV_ADD, fflags: int = NOTE_EXIT, data: int = 0, udata: Any = 0
+) -> kevent:
+    """A change of an EVFILT_PROC knote."""
+    return kevent(ident, EVFILT_PROC, flags, fflags, data, udata)
 
 
 def timer(

@@ -34,7 +34,13 @@ class Bench:
         ready, resting = ReadyList(1), ReadyList(3)
         self.timers = Timer(
             Host(
-                ready, resting, FileWatch(ready, resting, self._own), self._own, self._disown, self._open
+                ready,
+                resting,
+                FileWatch(ready, resting, self._own),
+                self._own,
+                self._disown,
+                self._open,
+                self._enter,
             )
         )
 
@@ -42,6 +48,9 @@ class Bench:
         return 0
 
     def _disown(self, _fd: int) -> None:
+        pass
+
+    def _enter(self, _kn: Knote) -> None:
         pass
 
     def _open(self, number: int, _drain: object) -> Clock:

@@ -67,8 +67,8 @@ def _code(pids: list[int], everything: bool, exits: bool) -> list[tuple[int, int
 class Connector:
     """A socket that hears of every fork, exec and exit; every call gives n or -errno.
 
-    fd: its number, or why there is none: -EOPNOTSUPP, -EPERM, -ECONNREFUSED and others where the kernel or a sandbox
-    does not allow it (S-452).
+    fd: its number, or why there is none: -EOPNOTSUPP, -EPERM, -ECONNREFUSED and others where the kernel or a
+    sandbox does not allow it (S-452).
     """
 
     def __init__(self) -> None:

@@ -5,6 +5,10 @@
 #ifndef KN_CONNECTOR_H
 #define KN_CONNECTOR_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
 #include <errno.h>
 #include <linux/cn_proc.h>
 #include <linux/connector.h>

@@ -86,8 +86,8 @@ def pidfd_state(fd: int) -> int:
 def exit_status(fd: int, pid: int) -> int:
     """The wait status of the process behind a pidfd, taking it from nobody.  pid: its number, for /proc.
 
-    -EAGAIN: it runs, or is on its way out and the kernel does not know yet; -ESRCH: it is gone and nobody can tell;
-    -EBADF: no pidfd.  A child: waitid(2).  Reaped: PIDFD_GET_INFO, on Linux 6.15 (S-446).  Another's zombie:
+    -EAGAIN: it runs, or is on its way out and the kernel does not know yet; -ESRCH: it is gone and nobody can
+    tell; -EBADF: no pidfd.  A child: waitid(2).  Reaped: PIDFD_GET_INFO, on Linux 6.15 (S-446).  Another's zombie:
     /proc/PID/stat, where we may read it (S-447).
     """
     status = _wait(os.P_PIDFD, fd)

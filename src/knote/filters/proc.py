@@ -1,9 +1,10 @@
 # cython: annotation_typing=False
 """EVFILT_PROC: a process ends, forks, executes.  See kqueue(2) on FreeBSD; spec 2.10, 6.5.
 
-Ends are seen by a pidfd each, which is of that process for ever, whatever becomes of its number.  Where descriptors
-run short (pidfd.pidfd_open() leaves the program a reserve) a process is watched without: by the connector's exits,
-and where there is no connector, a child by asking for it now and then.  Forks and execs come from the connector.
+Ends are seen by a pidfd each, which is of that process for ever, whatever becomes of its number.  Where
+descriptors run short (pidfd.pidfd_open() leaves the program a reserve) a process is watched without: by the
+connector's exits, and where there is no connector, a child by asking for it now and then.  Forks and execs come
+from the connector.
 """
 
 from __future__ import annotations
