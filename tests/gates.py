@@ -108,7 +108,12 @@ GATES: Final[tuple[Gate, ...]] = (
     Gate(
         need="gevent",
         closed=lambda _asked: find_spec("gevent") is None,
-        why="gevent is not installed; `pip install gevent` beside knote, and these tests run, too",
+        why="gevent is not installed, which knote's extra `test` has",
+    ),
+    Gate(
+        need="trio",
+        closed=lambda _asked: find_spec("trio") is None,
+        why="trio is not installed, which knote's extra `test` has",
     ),
 )
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import operator
 from typing import Any, Protocol, SupportsIndex
 
-from knote import constants
+from knote import constants, words
 from knote.sealed import seal
 
 
@@ -181,16 +181,16 @@ class kevent:
         )
 
     def __str__(self) -> str:
-        words = [
+        parts = [
             constants.filter_text(self._filter),
-            f"{constants.ident_text(self._filter)}={self._ident}",
-            f"data={self._data}",
+            words.ident_text(self._filter, self._ident),
+            words.data_text(self._filter, self._flags, self._fflags, self._data),
             constants.flags_text(self._flags),
-            constants.fflags_text(self._filter, self._fflags),
+            words.fflags_text(self._filter, self._flags, self._fflags),
         ]
         if type(self._udata) is not int or self._udata:
-            words.append(f"udata={self._udata!r}")
-        return " ".join(word for word in words if word)
+            parts.append(f"udata={self._udata!r}")
+        return " ".join(part for part in parts if part)
 
 
 seal(kevent)

@@ -6,7 +6,6 @@ from knote.kevent cimport kevent
 
 cdef int CLOCK_MONOTONIC
 cdef long long _FAR_NS, _C_INT_MAX
-cdef bint _TRACE
 
 cdef long long _timeout_ns(object timeout) except -2
 cdef list _changes(object changelist)
@@ -20,7 +19,7 @@ cdef class kqueue:
     cdef bint _closed
     cdef bint _is_closed(self) except -1
     cdef Queue _open(self)
-    cdef list _traced(self, Queue queue, list changes, int count, long long ns)
+    cdef list _traced(self, Queue queue, list changes, int count, long long ns, object timeout)
     @cython.locals(count=cython.longlong, ns=cython.longlong, changes=list)
     cdef list _control(self, object changelist, object maxevents, object timeout)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CLOCK_MONOTONIC = time.CLOCK_MONOTONIC
 _C_INT_MAX = 0x7FFFFFFF
-_TRACE = os.environ.get("KNOTE_TRACE", "0") not in ("", "0")
+_TRACE = inside.tracer()
 # What is further away than this has no deadline: 146 years (S-027).
 _FAR_NS = 1 << 62
 
@@ -86,6 +86,8 @@ class kqueue:
         self._queue: Queue | None = Queue(engines.choose(engine))
         self._number = self._queue.fileno()
         self._closed = False
+        if _TRACE is not None:
+            _TRACE.say(self._number, "made")
 
     @classmethod
     def fromfd(cls, fd: int, /) -> kqueue:
@@ -132,18 +134,21 @@ class kqueue:
         if ns > 0:
             ns += now_ns(CLOCK_MONOTONIC)
         changes = None if changelist is None else _changes(changelist)
-        if _TRACE:
-            return self._traced(queue, changes, count, ns)
+        if _TRACE is not None:
+            return self._traced(queue, changes, count, ns, timeout)
         return queue.run(changes, count, ns)
 
-    def _traced(self, queue: Queue, changes: list[kevent] | None, count: int, ns: int) -> list[kevent]:
-        inside.trace_changes(self._number, changes or ())
+    def _traced(
+        self, queue: Queue, changes: list[kevent] | None, count: int, ns: int, timeout: float | None
+    ) -> list[kevent]:
+        assert _TRACE is not None
+        start = _TRACE.asked(self._number, changes, count, timeout)
         try:
             events = queue.run(changes, count, ns)
         except BaseException as error:
-            inside.trace_error(self._number, error)
+            _TRACE.raised(self._number, error)
             raise
-        inside.trace_events(self._number, events)
+        _TRACE.got(self._number, events, count, start)
         return events
 
     def knotes(self) -> list[inside.Registration]:
@@ -173,6 +178,8 @@ class kqueue:
         if self._closed:
             return
         self._closed = True
+        if _TRACE is not None:
+            _TRACE.say(self._number, "closed")
         if self._queue is not None:
             self._queue.close()
         else:

@@ -23,7 +23,9 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Final, SupportsIndex
 
-from knote import constants, errors
+from knote import constants, errors, inside
+from knote.inside import Registration
+from knote.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, MutableMapping, Sequence
@@ -222,17 +224,31 @@ class kevent:
         return f"{repr(self._raw).rpartition(' udata=')[0]} udata={self._object!r}>"
 
     def __str__(self) -> str:
-        row = _FILTERS.get(self.filter)
-        words = [
-            row.name.removeprefix("EVFILT_") if row else f"filter {self.filter}",
-            f"{constants.ident_text(row.value) if row else 'ident'}={self.ident}",
-            f"data={self.data}",
-            _words(self.flags, _FLAGS),
-            _words(self.fflags, [note.name for note in constants.NOTES_OF.get(row.value, ())] if row else []),
-        ]
+        words = [_text(self)]
         if self._object is not _NONE or self._raw.udata:
             words.append(f"udata={self.udata!r}")
-        return " ".join(word for word in words if word)
+        return " ".join(words)
+
+
+def _text(it: kevent | Registration) -> str:
+    row = _FILTERS.get(it.filter)
+    notes = [note.name for note in constants.NOTES_OF.get(row.value, ())] if row else []
+    words = [
+        row.name.removeprefix("EVFILT_") if row else f"filter {it.filter}",
+        f"{constants.ident_text(row.value) if row else 'ident'}={it.ident}",
+        f"data={it.data}",
+        _words(it.flags, _FLAGS),
+        _words(it.fflags, notes),
+    ]
+    return " ".join(word for word in words if word)
+
+
+class _Registration(Registration):
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        words = [_text(self), f"udata={self.udata!r}" if self.udata else "", "" if self.enabled else "disabled"]
+        return " ".join(word for word in [*words, f"hits={self.hits}"] if word)
 
 
 _TOKEN: Final = 1 << (8 * struct.calcsize("P") - 1)
@@ -242,9 +258,10 @@ _EV_KEEPUDATA: Final = NUMBERS.get("EV_KEEPUDATA", 0)
 class _Objects:
     """The objects given as udata.  The kernel keeps a pointer, and hands it back; it gets a token for each."""
 
-    __slots__ = ("__weakref__", "_by_token", "_lock", "_token_of")
+    __slots__ = ("__weakref__", "_by_token", "_lock", "_token_of", "ledger")
 
     def __init__(self) -> None:
+        self.ledger = Ledger(_Registration)
         self._lock = threading.Lock()
         self._by_token: dict[int, Any] = {}
         self._token_of: dict[tuple[int, int], int] = {}
@@ -293,6 +310,7 @@ class _Objects:
 
     def clear(self) -> None:
         """The queue is closed."""
+        self.ledger.clear()
         with self._lock:
             self._by_token.clear()
             self._token_of.clear()
@@ -301,6 +319,7 @@ class _Objects:
         self._by_token.pop(self._token_of.pop(key, 0), None)
 
 
+_TRACE: Final = inside.tracer(str)
 _tokens: Final = itertools.count(1)
 _objects: Final[weakref.WeakValueDictionary[int, _Objects]] = weakref.WeakValueDictionary()
 """By descriptor number, so that handles made by fromfd() share them."""
@@ -370,13 +389,32 @@ class kqueue:
         what is no kevent; OSError with the errno of a change that there was no room to report.
         Threads: any number may call at once.  Source: kqueue(2) of the system.
         """
-        if changelist is None:
+        changes = None if changelist is None else _changes(changelist)
+        if _TRACE is None:
+            return self._control(changes, maxevents, timeout)
+        return _TRACE.call(self.fileno(), self._control, changes, maxevents, timeout)
+
+    def _control(self, changes: list[kevent] | None, maxevents: int, timeout: float | None) -> list[kevent]:
+        if changes is None:
             raws = self._queue.control(None, maxevents, timeout)
         else:
-            changes, deleted = self._objects.keep(_changes(changelist))
-            raws = self._queue.control(changes, maxevents, timeout)
+            theirs, deleted = self._objects.keep(changes)
+            raws = self._queue.control(theirs, maxevents, timeout)
             self._objects.drop(deleted)
-        return [_event(raw, self._objects.find(raw)) for raw in raws]
+            self._objects.ledger.applied(changes, raws)
+        events = [_event(raw, self._objects.find(raw)) for raw in raws]
+        self._objects.ledger.returned(raws)
+        return events
+
+    def knotes(self) -> list[Registration]:
+        """Every registration: filter, ident, flags, notes, data, udata, enabled, hits.
+
+        As far as this process knows: no BSD tells.  One that went because its descriptor was closed is still
+        listed, those of a list of several changes that raised are not, and pending is always False.
+        Raises ValueError when closed.  Threads: any.
+        """
+        self.fileno()
+        return self._objects.ledger.all()
 
     def fileno(self) -> int:
         """The descriptor number.  ValueError when closed."""

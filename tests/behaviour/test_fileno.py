@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import select
+import selectors
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 import knote
 from knote import EV_ADD, EV_CLEAR, EV_DELETE, EV_DISABLE, EV_ENABLE, EV_ONESHOT
+from knote.loops.selector import KqueueSelector
 from tests.behaviour.words import ROOM, apply, idle, polls, read, ready, timer, trigger, user, write
 from tests.support.events import brief
 from tests.support.plumbing import Pair, Pipe
@@ -148,6 +150,56 @@ def test_in_asyncio(kq: Any, pipe: Pipe) -> None:
 
     asyncio.run(main())
     assert sorted(got) == ["1 USER CLEAR d=0", f"{pipe.r} READ CLEAR d=1"]
+
+
+@pytest.mark.needs("trio")
+def test_in_trio(kq: Any, pipe: Pipe) -> None:
+    """S-343: trio.lowlevel.wait_readable(), which watches with epoll and by one shot."""
+    import trio
+    import trio.testing
+
+    got: list[str] = []
+
+    async def collect() -> None:
+        while len(got) < 2:
+            await trio.lowlevel.wait_readable(kq.fileno())
+            got.extend(brief(ready(kq)))
+
+    async def main() -> None:
+        with trio.fail_after(SOON):
+            async with trio.open_nursery() as nursery:
+                apply(kq, read(pipe.r, EV_ADD | EV_CLEAR), user(1, EV_ADD | EV_CLEAR))
+                nursery.start_soon(collect)
+                await trio.testing.wait_all_tasks_blocked()
+                pipe.write(b"x")
+                await trio.testing.wait_all_tasks_blocked()
+                apply(kq, trigger(1))
+
+    trio.run(main)
+    assert got == [f"{pipe.r} READ CLEAR d=1", "1 USER CLEAR d=0"]
+
+
+SELECTORS = [selectors.SelectSelector, selectors.PollSelector, selectors.EpollSelector, KqueueSelector]
+
+
+@pytest.mark.parametrize("kind", SELECTORS)
+def test_in_a_selector(kq: Any, pipe: Pipe, kind: type[selectors.BaseSelector]) -> None:
+    """S-343: the queue itself is registered: it has a fileno()."""
+    with kind() as selector:
+        selector.register(kq, selectors.EVENT_READ, "queue")
+        selector.register(pipe.w, selectors.EVENT_WRITE, "pipe")
+        apply(kq, read(pipe.r))
+        assert [key.data for key, _ in selector.select(0)] == ["pipe"]
+        pipe.write(b"x")
+        assert sorted(key.data for key, _ in selector.select(SOON)) == ["pipe", "queue"]
+        assert brief(ready(kq)) == [f"{pipe.r} READ d=1"]
+        pipe.drain()
+        assert ready(kq) == []
+        assert [key.data for key, _ in selector.select(0)] == ["pipe"]
+        timed = [timer(1, EV_ADD | EV_ONESHOT, data=1)]
+        apply(kq, *timed)
+        selector.unregister(pipe.w)
+        assert [key.data for key, _ in selector.select(SOON)] == ["queue"]
 
 
 # ---- fromfd ------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import select
 import sys
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -313,6 +314,52 @@ def test_install_adds_what_select_lacks(knote: Any, monkeypatch: pytest.MonkeyPa
     assert dynamic.KQ_FILTER_USER == knote.EVFILT_USER
     knote.uninstall()
     assert dict(vars(select)) == theirs
+
+
+def test_knotes(knote: Any, queue: Any, pipe: Pipe) -> None:
+    """By what was asked: no BSD tells."""
+    read, user = knote.EVFILT_READ, knote.EVFILT_USER
+    queue.control(
+        [
+            knote.kevent(pipe.r, read, knote.EV_ADD | knote.EV_CLEAR, udata="me"),
+            knote.kevent(1, user, knote.EV_ADD | knote.EV_DISPATCH),
+            knote.kevent(2, user, knote.EV_ADD | knote.EV_ONESHOT | knote.EV_DISABLE),
+        ],
+        0,
+    )
+    assert [(each.filter, each.ident, each.enabled) for each in queue.knotes()] == [
+        (read, pipe.r, True), (user, 1, True), (user, 2, False)
+    ]  # fmt: skip
+    assert str(queue.knotes()[0]) == f"READ fd={pipe.r} data=0 CLEAR udata='me' hits=0"
+    queue.control([knote.kevent(2, user, knote.EV_ENABLE)], 0)
+    queue.control([knote.kevent(ident, user, 0, knote.NOTE_TRIGGER) for ident in (1, 2)], 0)
+    assert len(queue.control(None, 4, 0)) == 2
+    assert [(each.ident, each.enabled, each.hits) for each in queue.knotes()] == [
+        (pipe.r, True, 0), (1, False, 1)
+    ]  # fmt: skip
+    (entry,) = queue.control([knote.kevent(77, user, 0)], 1, 0)
+    assert entry.flags & knote.EV_ERROR
+    with pytest.raises(FileNotFoundError):
+        queue.control([knote.kevent(1, user, knote.EV_DELETE), knote.kevent(77, user, 0)], 0)
+    queue.control([knote.kevent(pipe.r, read, knote.EV_DELETE)], 0)
+    other = knote.kqueue.fromfd(queue.fileno())
+    assert [each.ident for each in other.knotes()] == [1]
+    queue.close()
+    with pytest.raises(ValueError, match="closed"):
+        queue.knotes()
+
+
+def test_tracing(knote: Any, queue: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """KNOTE_TRACE, which is read when knote is imported."""
+    path = tmp_path / "trace"
+    tracer = ours.inside.Trace(str(path), str)
+    monkeypatch.setitem(type(queue).control.__globals__, "_TRACE", tracer)
+    queue.control([knote.kevent(1, knote.EVFILT_USER, knote.EV_ADD | knote.EV_CLEAR, knote.NOTE_TRIGGER)], 4, 0)
+    with pytest.raises(FileNotFoundError):
+        queue.control([knote.kevent(7, knote.EVFILT_USER, 0)], 0)
+    os.close(tracer._fd)
+    lines = [line.partition(f"kqueue {queue.fileno()} ")[2] for line in path.read_text().splitlines()]
+    assert [line[:7] for line in lines] == ["<- USER", ".. room", "-> USER", "== 1 af", "<- USER", "!! File"]
 
 
 def test_the_selector(knote: Any, pipe: Pipe) -> None:

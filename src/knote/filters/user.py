@@ -42,6 +42,7 @@ class User(Filter):
         if kn.sfflags & NOTE_TRIGGER:
             kn.status |= ACTIVE
             self._ready.append(kn)
+        kn.sfflags = kn.fflags
         return 0
 
     def touch(self, kn: Knote, flags: int, fflags: int, data: int) -> int:
@@ -55,7 +56,8 @@ class User(Filter):
             kn.fflags |= given
         elif how == NOTE_FFCOPY:
             kn.fflags = given
-        kn.data = data
+        kn.sfflags = kn.fflags
+        kn.data = kn.sdata = data
         if fflags & NOTE_TRIGGER:
             kn.status |= ACTIVE
             self._ready.append(kn)
