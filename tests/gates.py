@@ -78,7 +78,6 @@ def refused_here(engine: str) -> Gate:
 
 
 GATES: Final[tuple[Gate, ...]] = (
-    not_built("EVFILT_VNODE"),
     not_built("EVFILT_SIGNAL"),
     Gate(
         need="docs/",

@@ -90,7 +90,11 @@ class Knotes:
         return clock
 
     def wake_resting(self) -> None:
-        """Ask again those that were not true when they were last asked."""
+        """Ask again those that were not true when they were last asked, and inotify before those that are."""
+        if self.files.noting and (self.ready.count or self.resting.count):
+            # What has happened by now belongs into an event that waits already (trace vn_level), and FreeBSD tells
+            # a file's READ after its VNODE (trace vn_read_and_vnode).
+            self.files.drain(0)
         while self.resting.count:
             kn = self.resting.pop()
             if kn is None:
@@ -142,6 +146,8 @@ class Knotes:
         source.remove(kn)
         if source.knotes is not None:
             self.table.shared -= 1
+            if source.wd >= 0:
+                self.files.narrow(source)
         elif source.wd >= 0:
             self.files.forget(source)
 

@@ -196,7 +196,7 @@ class Queue:
                 if alone:
                     registry.turn += 1
                 self._collector.begin(harvest)
-                if registry.resting.count:
+                if registry.resting.count or registry.files.noting:
                     registry.wake_resting()
             ready = registry.ready.count
             # A descriptor with several knotes can give several events: asked for so few that all have room, the

@@ -215,7 +215,7 @@ class Registry(Knotes):
             kn = None if source is None else source.find(number)
         else:
             kn = self.table.find(number, change._ident)
-        staged = self._staging and filt.is_fd and self._can_stage(flags, change._fflags, source, kn)
+        staged = self._staging and filt.wants != 0 and self._can_stage(flags, change._fflags, source, kn)
         if self._base >= 0 and not staged:
             return _NOT_STAGED
         if kn is not None and not flags & EV_DELETE:

@@ -7,10 +7,12 @@ from typing import Any
 
 from knote import (
     EV_ADD,
+    EV_CLEAR,
     EVFILT_PROC,
     EVFILT_READ,
     EVFILT_TIMER,
     EVFILT_USER,
+    EVFILT_VNODE,
     EVFILT_WRITE,
     NOTE_EXIT,
     NOTE_TRIGGER,
@@ -51,6 +53,11 @@ def timer(
 ) -> kevent:
     """A change of an EVFILT_TIMER knote."""
     return kevent(ident, EVFILT_TIMER, flags, fflags, data, udata)
+
+
+def vnode(ident: Any, fflags: int, flags: int = EV_ADD | EV_CLEAR, udata: Any = 0) -> kevent:
+    """A change of an EVFILT_VNODE knote."""
+    return kevent(ident, EVFILT_VNODE, flags, fflags, 0, udata)
 
 
 def trigger(ident: Any, flags: int = 0, fflags: int = 0, data: int = 0, udata: Any = 0) -> kevent:

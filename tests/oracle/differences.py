@@ -215,6 +215,12 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
         {14: "0", 15: "c WRITE EOF ff=ECONNRESET d=*; c READ EOF ff=ECONNRESET d=0"},
         "After a FIN read(2) goes on to answer the end of file, so the error of the reset stays.",
     ),
+    Difference(
+        "vn_truncate_grow",
+        6,
+        {6: "f VNODE CLEAR ff=WRITE|EXTEND d=0"},
+        "inotify tells the growth of a file, not whether write(2) or ftruncate(2) made it grow.",
+    ),
 )
 
 

@@ -9,13 +9,10 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#define KN_INOTIFY_ROOM 16384
-
-struct kn_file_event {
-    int wd;
-    uint32_t mask;
-    int named;
-};
+/* Four thousand events of a file; a quarter of what an instance queues by default. */
+#define KN_INOTIFY_ROOM 65536
+/* No event is larger, so a read that left this much room has emptied the queue. */
+#define KN_INOTIFY_LARGEST ((int)sizeof(struct inotify_event) + 256)
 
 static inline int kn_inotify_create(void)
 {
@@ -24,33 +21,32 @@ static inline int kn_inotify_create(void)
 }
 
 /* Watch the file behind a descriptor: the link in /proc leads to the inode, whatever it is called by now, unlinked
- * or renamed (spec S-422).  Masks add up: one inode has one watch (S-424). */
-static inline int kn_inotify_add(int in, int fd, uint32_t mask)
+ * or renamed (spec S-422); or, with parent, the directory that holds the directory behind it. */
+static inline int kn_inotify_add(int in, int fd, int parent, uint32_t mask)
 {
-    char path[32];
+    char path[40];
     int wd;
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    wd = inotify_add_watch(in, path, mask | IN_MASK_ADD);
+    snprintf(path, sizeof path, "/proc/self/fd/%d%s", fd, parent ? "/.." : "");
+    wd = inotify_add_watch(in, path, mask);
     return wd < 0 ? -errno : wd;
 }
 
-/* Read what there is into events, at most cap; how many, 0 when nothing is left. */
-static inline int kn_inotify_read(int in, char *buffer, struct kn_file_event *events, int cap)
+static inline int kn_inotify_remove(int in, int wd) { return inotify_rm_watch(in, wd) < 0 ? -errno : 0; }
+
+/* Fill the buffer with events; how many bytes, 0 when none are left. */
+static inline int kn_inotify_read(int in, char *buffer)
 {
     ssize_t n = read(in, buffer, KN_INOTIFY_ROOM);
-    int count = 0;
     if (n < 0)
         return errno == EAGAIN ? 0 : -errno;
-    for (char *at = buffer; at + sizeof(struct inotify_event) <= buffer + n && count < cap;) {
-        struct inotify_event e;
-        memcpy(&e, at, sizeof e);
-        events[count].wd = e.wd;
-        events[count].mask = e.mask;
-        events[count].named = e.len > 0;
-        count++;
-        at += sizeof e + e.len;
-    }
-    return count;
+    return (int)n;
+}
+
+/* The event at this place of the buffer; the place of the next one. */
+static inline int kn_inotify_event(const char *buffer, int at, struct inotify_event *event)
+{
+    memcpy(event, buffer + at, sizeof *event);
+    return at + (int)(sizeof *event + event->len);
 }
 
 #endif

@@ -22,6 +22,7 @@ def make_all(host: Host) -> list[Filter | None]:
     from knote.filters.read import Read
     from knote.filters.timer import Timer
     from knote.filters.user import User
+    from knote.filters.vnode import Vnode
     from knote.filters.write import Write
 
     made: tuple[Filter, ...] = (
@@ -33,6 +34,7 @@ def make_all(host: Host) -> list[Filter | None]:
         Except(),
         Proc(host),
         ProcDesc(host),
+        Vnode(host),
     )
     table: list[Filter | None] = [None] * 32
     for filt in made:
