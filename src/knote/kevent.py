@@ -25,7 +25,7 @@ def _ident_of(ident: int | HasFileno) -> int:
             raise OverflowError("can't convert negative value to unsigned int")
         if ident > _U64:
             raise OverflowError("Python int too large for C kqueue event identifier")
-        return ident
+        return int(ident)
     try:
         fileno = ident.fileno
     except AttributeError:
