@@ -78,7 +78,26 @@ def refused_here(engine: str) -> Gate:
 
 
 GATES: Final[tuple[Gate, ...]] = (
-    not_built("EVFILT_SIGNAL"),
+    Gate(
+        need="EVFILT_SIGNAL exact",
+        build="interpreted",
+        why="a Python handler runs once for however many signals came; only a handler in C counts each",
+    ),
+    Gate(
+        need="EVFILT_SIGNAL in threads",
+        build="interpreted",
+        why="only the main thread runs Python handlers and exchanges them, and when it comes to it",
+    ),
+    Gate(
+        need="EVFILT_SIGNAL beside C",
+        build="interpreted",
+        why="from Python, a handler that C code installed cannot be called, nor its flags be kept",
+    ),
+    Gate(
+        need="EVFILT_SIGNAL in children",
+        build="interpreted",
+        why="what a child of C code does before it executes a program is beyond Python's hooks",
+    ),
     Gate(
         need="docs/",
         closed=lambda _asked: not PAGE.exists(),

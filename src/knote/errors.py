@@ -148,6 +148,13 @@ def refused(change: kevent | None, number: int) -> OSError:
             f" data={change.data} fflags={change.fflags:#x}: a period must be >= 0 with at most one unit"
             " (NOTE_SECONDS, NOTE_MSECONDS, NOTE_USECONDS, NOTE_NSECONDS)"
         )
+    elif change.filter == constants.EVFILT_SIGNAL and number == errno.EINVAL:
+        text += ": no such signal; `signal.valid_signals()` has those that there are"
+    elif change.filter == constants.EVFILT_SIGNAL and number == errno.EOPNOTSUPP:
+        text += (
+            ": without its compiled part knote puts handlers in place from the main thread only, and not in front"
+            " of those of C code. `knote.build_info()` says why this build has none"
+        )
     elif number == errno.ENOENT:
         text += ": no such knote in this kqueue, and the change has no EV_ADD"
     elif number == errno.EBADF:

@@ -63,7 +63,7 @@ class Knote:
         self.due = 0
         """TIMER: the next expiration, ns of its clock."""
         self.period = 0
-        """TIMER: ns between expirations; 0 for a single one."""
+        """TIMER: ns between expirations; 0 for a single one.  SIGNAL: the count up to which it was told."""
         self.hits = 0
         """How often it was returned."""
         self.served = 0

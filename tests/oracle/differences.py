@@ -159,6 +159,12 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
         {10: "u READ d=10"},
         "Linux tells the size of the first datagram, not of all that wait.",
     ),
+    Difference(
+        "sig_blocked",
+        5,
+        {6: "SIGUSR2 SIGNAL CLEAR d=1"},
+        "Linux forgets how often a standard signal was sent while it is blocked.",
+    ),
     # Rule 6: what Python or Linux cannot express.
     Difference(
         "bad_timeout",

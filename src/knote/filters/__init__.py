@@ -20,6 +20,7 @@ def make_all(host: Host) -> list[Filter | None]:
     from knote.filters.proc import Proc
     from knote.filters.procdesc import ProcDesc
     from knote.filters.read import Read
+    from knote.filters.signal import Signal
     from knote.filters.timer import Timer
     from knote.filters.user import User
     from knote.filters.vnode import Vnode
@@ -30,6 +31,7 @@ def make_all(host: Host) -> list[Filter | None]:
         Write(host),
         User(host),
         Timer(host),
+        Signal(host),
         Empty(host),
         Except(),
         Proc(host),
