@@ -169,6 +169,7 @@ else:
 
 if TYPE_CHECKING:
     from knote.buildinfo import build_info
+    from knote.interfaces.devpoll import devpoll
 
 __version__ = "0.1.0"
 
@@ -179,6 +180,10 @@ def __getattr__(name: str) -> Any:
         from knote.buildinfo import build_info
 
         return build_info
+    if name == "devpoll":
+        from knote.interfaces.devpoll import devpoll
+
+        return devpoll
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -334,6 +339,7 @@ __all__ = [
     "VQ_NOTRESP",
     "VQ_UNMOUNT",
     "build_info",
+    "devpoll",
     "install",
     "kevent",
     "kqueue",

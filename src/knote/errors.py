@@ -24,6 +24,16 @@ def closed() -> ValueError:
     return ValueError("I/O operation on closed kqueue object")
 
 
+def closed_devpoll() -> ValueError:
+    """CPython's words (spec S-358)."""
+    return ValueError("I/O operation on closed devpoll object")
+
+
+def short_pollfd(length: int, size: int) -> OSError:
+    """A write of less than one record."""
+    return os_error(errno.EINVAL, f"{length} bytes written to /dev/poll; a struct pollfd has {size}")
+
+
 def negative_maxevents(maxevents: int) -> ValueError:
     return ValueError(f"Length of eventlist must be 0 or positive, got {maxevents}")
 

@@ -1,4 +1,4 @@
-"""install() and uninstall(): kqueue, kevent and every KQ_* as names of the select module.
+"""install() and uninstall(): kqueue, kevent, devpoll and every KQ_* as names of the select module.
 
 Importing knote changes nothing.  install() is what a program calls, once and early, whose libraries say
 ``select.kqueue()``; everything it does is in this file, and uninstall() takes all of it back.
@@ -28,7 +28,7 @@ def system_has_kqueue() -> bool:
 
 
 def install(*, default_selector: bool = False) -> None:
-    """Put kqueue, kevent and every KQ_* into the select module, until uninstall().
+    """Put kqueue, kevent, devpoll and every KQ_* into the select module, until uninstall().
 
     default_selector: also make knote.loops.selector.KqueueSelector the selectors.KqueueSelector and the
         selectors.DefaultSelector, which is what asyncio's loops take from then on.  Without it selectors, and
@@ -64,7 +64,8 @@ def _names() -> dict[str, object]:
     """What select gets."""
     import knote
 
-    wanted = [name for name in knote.__all__ if name in ("kqueue", "kevent") or name.startswith("KQ_")]
+    whole = ("kqueue", "kevent", "devpoll")
+    wanted = [name for name in knote.__all__ if name in whole or name.startswith("KQ_")]
     return {name: getattr(knote, name) for name in wanted}
 
 

@@ -48,7 +48,15 @@ SUITES: Final = {
         ("test.test_selectors",),
         "CPython's own KqueueSelector on knote's kqueue",
         fresh_selectors=True,
-        must_run=("*.KqueueSelectorTestCase.test_select_read_write",),
+        must_run=(
+            "*.KqueueSelectorTestCase.test_select_read_write",
+            "*.DevpollSelectorTestCase.test_select_read_write",
+        ),
+    ),
+    "devpoll": Suite(
+        ("test.test_devpoll",),
+        "select.devpoll itself",
+        must_run=("*.DevPollTests.test_devpoll1",),
     ),
     "asyncio": Suite(
         ("test.test_asyncio",),
