@@ -28,8 +28,9 @@ CLOSED = {room for layer in CONTRACT["layers"] if "|" in layer for room in re.fi
 EXCEPTIONS = {tuple(line.split(" -> ")) for line in CONTRACT["ignore_imports"]}
 
 PROGRAMS = {"cli", "apps", "loops", "interfaces"}
-PUBLIC = {"", "constants", "errors", "buildinfo"} | PROGRAMS
-"""What a program may import of knote: the package itself (""), the tables at the bottom, programs."""
+PUBLIC = {"", "constants", "errors", "buildinfo", "sealed"} | PROGRAMS
+"""What a program may import of knote: the package itself (""), the tables and helpers at the
+bottom, programs."""
 PRIVILEGED = {
     ("knote.apps.server", "knote.engines.base"),
     ("knote.apps.server", "knote.queue"),

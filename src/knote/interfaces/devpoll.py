@@ -34,7 +34,6 @@ from knote import (
     kevent,
     kqueue,
 )
-from knote.patch import system_has_kqueue
 from knote.sealed import seal
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ _KNOTES: Final = (
     (_EXCEPTS, EVFILT_EXCEPT, 0, _PRI),
     (_SENTINEL, EVFILT_READ, EV_CLEAR, 0),
 )
-_DIRECT = not system_has_kqueue()
+_DIRECT = kevent.__module__ != "select"
 """kevents are knote's own: their fields can be had without objects around them, half of what an event costs."""
 # A kqueue forgets a closed number, /dev/poll reports it.  To find one costs a look at each number (1 us), so all
 # are looked at only where the program sleeps longer than this: an idle one pays once for each sleep.
