@@ -30,6 +30,8 @@ cdef class Queue:
     cdef list _graves
     cdef int _wake
     cdef bint _raised
+    cdef bint _edged
+    cdef Py_ssize_t _told
     cdef int _waiters
     cdef int _evacuating
     cdef unsigned int _epoch
@@ -50,10 +52,12 @@ cdef class Queue:
     cdef list _collect(self, Harvest harvest, int maxevents, long long deadline, bint alone)
     @cython.locals(source=Source, registry=Registry)
     cdef _rebuild(self, Harvest harvest)
+    @cython.locals(count=cython.Py_ssize_t, more=cython.bint)
     cdef bint _settle_wake(self) except -1
     cdef _raise_wake(self)
     @cython.locals(harvest=Harvest, n=cython.int, room=cython.int)
     cpdef int pending(self) except -2
+    cpdef tell_edges(self)
     cpdef list nested(self)
     @cython.locals(kn=Knote)
     cpdef list knotes(self)

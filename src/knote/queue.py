@@ -45,8 +45,8 @@ class Queue:
     """
 
     __slots__ = (
-        "__weakref__", "_collector", "_deferred", "_engine", "_epoch", "_evacuating", "_forks", "_freed",
-        "_graves", "_lock", "_pool", "_raised", "_registry", "_unheard", "_waiters", "_wake", "closed",
+        "__weakref__", "_collector", "_deferred", "_edged", "_engine", "_epoch", "_evacuating", "_forks", "_freed",
+        "_graves", "_lock", "_pool", "_raised", "_registry", "_told", "_unheard", "_waiters", "_wake", "closed",
     )  # fmt: skip
 
     def __init__(self, engine_type: type[Engine]) -> None:
@@ -73,6 +73,9 @@ class Queue:
         """What deferred changes were refused with."""
         self._raised = False
         """The wake descriptor is readable."""
+        self._edged = False
+        self._told = 0
+        """How many waited when it was last raised, for whom each more is news."""
         self._waiters = 0
         self._evacuating = 0
         """Waiters on a set that was rebuilt since, who must be woken to wait on the new one."""
@@ -279,8 +282,11 @@ class Queue:
         """Lower the wake descriptor if nothing waits; True if it is to be raised, by _raise_wake() after the lock
         is given back: who is woken under it runs straight into the lock and the GIL (2.3 x an eventfd's wake-up,
         against 1.15)."""
-        if self._registry.ready.count:
-            if self._raised or self.closed:
+        count = self._registry.ready.count
+        if count:
+            more = self._edged and count > self._told
+            self._told = count
+            if self.closed or (self._raised and not more):
                 return False
             self._raised = True
             # Whoever raises it counts as a waiter: the number must not be closed, and be another file's, before.
@@ -290,6 +296,7 @@ class Queue:
         if (self._raised or self._collector.woken) and not self._evacuating and not self.closed:
             wake_lower(self._wake)
             self._raised = False
+            self._told = 0
         self._collector.woken = False
         return False
 
@@ -353,6 +360,11 @@ class Queue:
         """This is a forked child: close the numbers and leave the sets, which are the parent's, alone (S-402)."""
         self.closed = True
         self._free()
+
+    def tell_edges(self) -> None:
+        """Another queue watches this one with EV_CLEAR: one more that waits is news to it, so the wake descriptor
+        is raised again though it is up (S-015)."""
+        self._edged = True
 
     def nested(self) -> list[int]:
         """The descriptor numbers of the queues that this one watches."""

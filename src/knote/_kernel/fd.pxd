@@ -34,3 +34,5 @@ cpdef long long eventfd_count(int fd) noexcept
 cpdef long long timerfd_count(int fd) noexcept
 cpdef long long mqueue_count(int fd, bint room) noexcept
 cpdef bint is_path(int fd, int kind) noexcept
+cpdef long long tcp_acked(int fd) noexcept
+cpdef long long tcp_idle_ms(int fd) noexcept

@@ -214,6 +214,24 @@ def tcp_accept_queue(fd: int) -> int:
     return queue if state == _TCP_LISTEN else -errno.EINVAL
 
 
+def _tcp_progress(fd: int) -> tuple[int, int]:
+    buffer, size = ctypes.create_string_buffer(128), ctypes.c_uint(128)
+    rc = _getsockopt(fd, socket.IPPROTO_TCP, socket.TCP_INFO, buffer, ctypes.byref(size))
+    if rc < 0:
+        return rc, rc
+    return struct.unpack_from("q", buffer.raw, 120)[0], struct.unpack_from("I", buffer.raw, 44)[0]
+
+
+def tcp_acked(fd: int) -> int:
+    """Bytes that the peer has acknowledged since the connection was made, or -errno."""
+    return _tcp_progress(fd)[0]
+
+
+def tcp_idle_ms(fd: int) -> int:
+    """Milliseconds since something was last sent, or -errno."""
+    return _tcp_progress(fd)[1]
+
+
 def unix_accept_queue(fd: int) -> int:
     """Connections waiting on a listening UNIX socket, by sock_diag(7), or -errno."""
     try:

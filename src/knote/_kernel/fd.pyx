@@ -15,6 +15,7 @@ cdef extern from "kn_fd.h" nogil:
     int kn_unsent(int fd)
     int kn_poll(int fd, int events)
     int kn_tcp_state(int fd, int *accept_queue)
+    long long kn_tcp_acked(int fd, unsigned int *idle_ms)
     int kn_unix_send_shut(int fd)
     int kn_unix_accept_queue(int fd)
     int kn_socket_option(int fd, int level, int option)
@@ -119,3 +120,12 @@ cpdef long long mqueue_count(int fd, bint room) noexcept:
 
 cpdef bint is_path(int fd, int kind) noexcept:
     return kn_is_path(fd, kind)
+
+cpdef long long tcp_acked(int fd) noexcept:
+    cdef unsigned int idle
+    return kn_tcp_acked(fd, &idle)
+
+cpdef long long tcp_idle_ms(int fd) noexcept:
+    cdef unsigned int idle = 0
+    cdef long long rc = kn_tcp_acked(fd, &idle)
+    return rc if rc < 0 else idle

@@ -222,6 +222,22 @@ static inline int kn_tcp_state(int fd, int *accept_queue)
     return info.tcpi_state;
 }
 
+/* Bytes that the peer has acknowledged since the connection was made, and ms since something was last sent; -errno.
+ * By place: glibc's struct tcp_info ends before tcpi_bytes_acked, and the kernel's header does not go with glibc's. */
+static inline int64_t kn_tcp_acked(int fd, uint32_t *idle_ms)
+{
+    union {
+        uint64_t wide[16];
+        uint32_t narrow[32];
+    } info;
+    socklen_t size = sizeof info;
+    memset(&info, 0, sizeof info);
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+        return -errno;
+    *idle_ms = info.narrow[11];
+    return (int64_t)info.wide[15];
+}
+
 /* A UNIX stream socket whose own sending side is shut says EPIPE to an empty send(2), which sends nothing
  * and consumes nothing; poll(2) shows no such thing (spec S-405). */
 static inline int kn_unix_send_shut(int fd)

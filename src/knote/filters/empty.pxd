@@ -1,15 +1,15 @@
 cimport cython
 
-from knote._kernel.fd cimport same, unsent
+from knote._kernel.fd cimport same, tcp_acked, tcp_idle_ms, unsent
 from knote.clock cimport Clock
 from knote.filters.base cimport Filter
 from knote.knote cimport Knote
 from knote.ready cimport ReadyList
 from knote.source cimport Source
 
-cdef unsigned int DISABLED, SOFT
+cdef unsigned int DISABLED, SOFT, EV_CLEAR
 cdef int KIND_DATAGRAM, KIND_TCP, _EINVAL
-cdef long long _LOOK_AGAIN_NS
+cdef long long _LOOK_AGAIN_NS, _LOOK_AT_LEAST_NS
 
 
 cdef class Empty(Filter):
@@ -19,8 +19,11 @@ cdef class Empty(Filter):
     cdef Clock _clock
     @cython.locals(source=Source)
     cpdef int attach(self, Knote kn) except -1
-    @cython.locals(source=Source, n=cython.int)
+    @cython.locals(source=Source, n=cython.int, acked=cython.longlong, delay=cython.longlong, news=cython.bint)
     cpdef int event(self, Knote kn, unsigned int hint) except -2
+    cpdef int touch(self, Knote kn, unsigned int flags, unsigned int fflags, long long data) except -1
+    @cython.locals(clock=Clock)
+    cdef _look_again(self, Knote kn, long long delay)
     cpdef detach(self, Knote kn)
     @cython.locals(kn=Knote, now=cython.longlong)
     cpdef drain(self, int number)

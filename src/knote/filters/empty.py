@@ -7,8 +7,8 @@ import errno
 import time
 from typing import TYPE_CHECKING
 
-from knote._kernel.fd import same, unsent
-from knote.constants import EVFILT_EMPTY
+from knote._kernel.fd import same, tcp_acked, tcp_idle_ms, unsent
+from knote.constants import EV_CLEAR, EVFILT_EMPTY
 from knote.filters.base import Filter
 from knote.knote import DISABLED, SOFT
 from knote.source import KIND_DATAGRAM, KIND_TCP
@@ -22,6 +22,9 @@ _EINVAL = errno.EINVAL
 # Linux wakes nobody when the last byte is acknowledged (S-161), so while some are under way it is looked at this
 # often; a socket that is empty, or that nobody asks about, costs nothing.
 _LOOK_AGAIN_NS = 5_000_000
+# With EV_CLEAR an empty socket is looked at, too, since another thread may send while this one waits: the longer
+# nothing was sent, the less often.
+_LOOK_AT_LEAST_NS = 320_000_000
 
 
 class Empty(Filter):
@@ -51,6 +54,7 @@ class Empty(Filter):
             except OSError as error:
                 return error.errno or _EINVAL
         kn.status |= SOFT
+        kn.period = -1  # What was acknowledged when it was last returned.
         return 0
 
     def event(self, kn: Knote, hint: int) -> int:
@@ -63,18 +67,38 @@ class Empty(Filter):
             return -1
         if source.kind != KIND_TCP:
             return 1
-        # A listening socket has no such count and counts as empty (S-160).
         n = unsent(source.fd)
-        if n <= 0:
-            return 1
-        kn.data = n
+        if n > 0:
+            kn.data = n
+            self._look_again(kn, _LOOK_AGAIN_NS)
+            return 0
+        if n < 0 or not kn.flags & EV_CLEAR:
+            return 1  # A listening socket has no such count and counts as empty (S-160).
+        # By edge: once for each time that it was given something, which is acknowledged by now (S-071).
+        acked = tcp_acked(source.fd)
+        news = acked != kn.period
+        kn.period = acked
+        delay = tcp_idle_ms(source.fd) * 250_000
+        self._look_again(kn, min(max(delay, _LOOK_AGAIN_NS), _LOOK_AT_LEAST_NS))
+        if not news:
+            return 0
+        self._resting.append(kn)
+        return 1
+
+    def touch(self, kn: Knote, flags: int, fflags: int, data: int) -> int:
+        """Filter.touch(): a change evaluates it afresh (S-073)."""
+        kn.sfflags = fflags
+        kn.sdata = data
+        kn.period = -1
+        return 0
+
+    def _look_again(self, kn: Knote, delay: int) -> None:
         clock = self._clock
         assert clock is not None
         if kn.due <= 0:
-            kn.due = clock.now() + _LOOK_AGAIN_NS
+            kn.due = clock.now() + delay
             clock.add(kn)
             clock.arm()
-        return 0
 
     def detach(self, kn: Knote) -> None:
         """Filter.detach()."""

@@ -86,6 +86,9 @@ class Read(Filter):
                 return _EINVAL
             self.nested.add(source.fd)
             source.queue = True
+            watched = process.find(source.fd)
+            if kn.flags & EV_CLEAR and watched is not None:
+                watched.tell_edges()
         elif is_path(source.fd, source.kind):
             return _EBADF
         elif source.kind == KIND_FILE:
