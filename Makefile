@@ -19,7 +19,7 @@ SOURCES := src tests setup.py .ci $(wildcard bench)
 .DEFAULT_GOAL := help
 .PHONY: help run test lint checkers ruff mypy imports cython headers
 .PHONY: test-compiled test-interpreted test-checked matrix cpython dist test-dist bench clean
-.PHONY: soak-model soak-owners sanitize tsan
+.PHONY: soak-cycles soak-model soak-owners sanitize tsan
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z].*: .*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -75,6 +75,10 @@ cpython:  ## CPython's own tests of kqueue, selectors and asyncio, on both build
 soak-model:  ## a million random steps on the compiled build and on a model of kqueue (ARGS='--seed 1')
 	@$(ENVS) build compiled
 	.venv/compiled-$(VERSION)/bin/python -m tests.soak.model $(ARGS)
+
+soak-cycles:  ## each filter 100 000 times: add, fire, delete; descriptors and memory stay (ARGS='VNODE')
+	@$(ENVS) build compiled
+	.venv/compiled-$(VERSION)/bin/python -m tests.soak.cycles $(ARGS)
 
 soak-owners:  ## a million opens, dups, closes and forks: each event belongs to who owns the number
 	@$(ENVS) build compiled
