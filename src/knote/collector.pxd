@@ -1,19 +1,20 @@
 cimport cython
 
-from knote._kernel.fd cimport Counts, same
+from knote._kernel.fd cimport Counts, is_open, poll, same
 from knote.engines.base cimport Engine
 from knote.drain cimport Drain
 from knote.filters.base cimport Filter
 from knote.harvest cimport Harvest
+from knote.interest cimport Interest
 from knote.kevent cimport kevent
 from knote.knote cimport Knote
 from knote.ready cimport ReadyList
 from knote.registry cimport Registry
 from knote.source cimport Source
 
-cdef unsigned int ACTIVE, DEAD, DEMOTED, DISABLED, FORCED, SEEN, SOFT
-cdef unsigned int EV_CLEAR, EV_DISPATCH, EV_ONESHOT, ERR, HUP
-cdef int DROP, EVFILT_WRITE, KIND_SEQPACKET, KIND_UNIX_STREAM, _WORTH_COUNTING
+cdef unsigned int ACTIVE, ASK, DEAD, DEMOTED, DISABLED, FORCED, SEEN, SOFT, UNASKED
+cdef unsigned int EV_CLEAR, EV_DISPATCH, EV_ONESHOT, ERR, HUP, NVAL
+cdef int DROP, EVFILT_WRITE, KIND_SEQPACKET, KIND_UNIX_STREAM, _EBADF, _ENOENT, _WORTH_COUNTING
 
 
 @cython.final
@@ -23,13 +24,15 @@ cdef class Collector:
     cdef Counts _counts
     cdef set _strays
     cdef unsigned long long _serial
+    cdef Py_ssize_t _owed
+    cdef bint reused
     cdef bint rebuild
     cdef bint woken
     cdef int wake
 
     cpdef begin(self, Harvest harvest)
     @cython.locals(i=cython.int, token=cython.ulonglong, source=Source, registry=Registry, again=Knote,
-                   counted=cython.bint, asked=cython.int)
+                   counted=cython.bint, asked=cython.int, before=cython.int)
     cpdef gather(self, Harvest harvest, int n)
     @cython.locals(i=cython.int, source=Source, counts=Counts)
     cdef bint _count(self, Harvest harvest, int n) except -1
@@ -41,17 +44,25 @@ cdef class Collector:
     @cython.locals(kn=Knote)
     cdef _note(self, Source source, int lane, unsigned int mask)
     @cython.locals(engine=Engine)
-    cdef int _ask_lane(self, int lane) except -10000
-    cdef _disarm(self, Harvest harvest, Source source)
+    cdef int _ask_lane(self, int lane, int most) except -10000
+    @cython.locals(interest=Interest, rc=cython.int)
+    cdef bint _tell(self, Harvest harvest, Source source) except -1
+    cdef _settle(self, Harvest harvest, Source source)
     cdef bint _goes_first(self, Source source, Knote kn) noexcept
-    @cython.locals(lane=cython.int, i=cython.int, n=cython.int, source=Source, inner=Harvest, reader=Drain,
+    @cython.locals(lane=cython.int, i=cython.int, n=cython.int, most=cython.int, asked=cython.Py_ssize_t,
+                   source=Source, inner=Harvest, reader=Drain,
                    registry=Registry)
     cdef _internal(self, Harvest harvest, int number)
-    @cython.locals(kn=Knote, source=Source, count=cython.Py_ssize_t, fresh=cython.bint)
+    @cython.locals(kn=Knote, source=Source, count=cython.Py_ssize_t, fresh=cython.bint, hint=cython.uint)
     cdef _flush(self, Harvest harvest, ReadyList waiting)
+    @cython.locals(source=Source, registry=Registry)
+    cdef _put_off(self, Harvest harvest, Knote kn, unsigned int hint)
+    @cython.locals(source=Source)
+    cdef bint _is_reported(self, Knote kn) noexcept
     @cython.locals(event=kevent, source=Source, verdict=cython.int, registry=Registry)
     cdef _offer(self, Harvest harvest, Knote kn, unsigned int hint)
+    @cython.locals(source=Source)
     cdef _not_active(self, Harvest harvest, Knote kn, unsigned int hint)
-    @cython.locals(count=cython.uint)
-    cdef bint _is_stale(self, Source source) noexcept
+    @cython.locals(count=cython.uint, hits=cython.ulonglong)
+    cdef bint _is_stale(self, Source source, Knote kn, unsigned long long serial, unsigned int hint) noexcept
     cdef _stray(self, unsigned long long token)

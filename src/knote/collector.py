@@ -7,15 +7,16 @@ lock.
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
-from knote._kernel.fd import Counts, same
+from knote._kernel.fd import Counts, is_open, poll, same
 from knote.constants import EV_CLEAR, EV_DISPATCH, EV_ONESHOT, EVFILT_WRITE
 from knote.filters.base import DROP
 from knote.harvest import Harvest
 from knote.kevent import kevent
-from knote.knote import ACTIVE, DEAD, DEMOTED, DISABLED, FORCED, SEEN, SOFT
-from knote.masks import ERR, HUP
+from knote.knote import ACTIVE, ASK, DEAD, DEMOTED, DISABLED, FORCED, SEEN, SOFT, UNASKED
+from knote.masks import ERR, HUP, NVAL
 from knote.source import KIND_SEQPACKET, KIND_UNIX_STREAM
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from knote.source import Source
 
 
+_EBADF = errno.EBADF
+_ENOENT = errno.ENOENT
 # For fewer descriptors the second look at them costs more than it saves.
 _WORTH_COUNTING = 4
 
@@ -32,7 +35,10 @@ _WORTH_COUNTING = 4
 class Collector:
     """Turns what was reported into what is returned.  Threads: only under the queue's lock."""
 
-    __slots__ = ("_counts", "_inner", "_registry", "_serial", "_strays", "rebuild", "wake", "woken")
+    __slots__ = (
+        "_counts", "_inner", "_owed", "_registry", "_serial", "_strays", "rebuild", "reused", "wake",
+        "woken",
+    )  # fmt: skip
 
     def __init__(self, registry: Registry, wake: int) -> None:
         self._registry = registry
@@ -41,6 +47,11 @@ class Collector:
         self._counts = Counts()
         self._strays: set[int] = set()
         self._serial = 0
+        self._owed = 0
+        """How many of the engine's hits go before the ready list, which had taken the room from them."""
+        self.reused = False
+        """A number was reported by the interest of an earlier life of it: in such a program that happens again, so
+        that from now on each is asked at each delivery."""
         self.woken = False
         """The wake descriptor was seen raised."""
         self.rebuild = False
@@ -54,7 +65,8 @@ class Collector:
     def gather(self, harvest: Harvest, n: int) -> None:
         """Judge what was left, what the engine reported and what it set off, until there is no more room."""
         registry = self._registry
-        if registry.ready.count:
+        before = harvest.filled
+        if registry.ready.count and not self._owed:
             self._flush(harvest, registry.ready)
         counted = n >= _WORTH_COUNTING and registry.reads.counting > 0 and self._count(harvest, n)
         asked = 0
@@ -74,6 +86,10 @@ class Collector:
                 self._stray(token)
         if registry.late.count:
             self._flush(harvest, registry.late)
+        if self._owed:
+            self._owed = max(self._owed - (harvest.filled - before), 0) if n else 0
+            if registry.ready.count:
+                self._flush(harvest, registry.ready)
         while registry.again.count:
             again = registry.again.pop()
             if again is not None:
@@ -93,7 +109,7 @@ class Collector:
                 reader = registry.drains.get(number)
                 if lane:
                     inner = self._inner
-                    m = self._ask_lane(lane)
+                    m = self._ask_lane(lane, 256)
                     for j in range(m):
                         source = registry.table.by_token(inner.batch.token(j))
                         if source is not None:
@@ -108,11 +124,12 @@ class Collector:
                 self._registry.ready.append(kn)
             kn = kn.sibling
 
-    def _ask_lane(self, lane: int) -> int:
+    def _ask_lane(self, lane: int, most: int) -> int:
         engine = self._registry.interest.lanes[lane]
         assert engine is not None
-        self._inner.batch.reserve(256)
-        return engine.wait(self._inner.batch, 256, 0)
+        most = min(most, 256)
+        self._inner.batch.reserve(most)
+        return engine.wait(self._inner.batch, most, 0)
 
     def _count(self, harvest: Harvest, n: int) -> bool:
         # What the READ filter would ask of each descriptor in turn, asked of all in one go.  A source cannot
@@ -131,10 +148,11 @@ class Collector:
         kn = source.knotes
         if kn is not None and kn.sibling is None:
             # The usual case: one knote on the descriptor.
-            if not mask & (kn.wants | ERR | HUP):
+            if not mask & (kn.wants | ERR | HUP) or not kn.wants & armed:
                 return  # For one that was deleted since.
             if kn.status & DISABLED:
-                self._disarm(harvest, source)
+                # Reported while disabled: now is the time to tell the engine.
+                self._tell(harvest, source)
             else:
                 self._offer(harvest, kn, mask)
             return
@@ -155,18 +173,32 @@ class Collector:
                 if kn.status & SEEN or (not seen and self._goes_first(source, kn)):
                     self._offer(harvest, kn, mask)
                 else:
+                    if kn.status & ASK:
+                        self._registry.ready.remove(kn)
+                        self._registry.again.remove(kn)
                     self._registry.late.append(kn)
                     if kn.home == self._registry.late.id:
                         kn.hint = mask
             kn = after
         if stale and source.knotes is not None:
-            self._disarm(harvest, source)
+            self._tell(harvest, source)
 
-    def _disarm(self, harvest: Harvest, source: Source) -> None:
-        # Reported while disabled: now is the time to tell the engine.  If the number is closed, or another
-        # file's, its knotes are gone, and the next report will be a stray.
-        if self._registry.interest.sync(source) < 0:
+    def _tell(self, harvest: Harvest, source: Source) -> bool:
+        """Make the engine's interest in source what its knotes want by now.  If the number is closed, or another
+        file's, they are gone, and the next report will be a stray.  False if the engine refused."""
+        interest = self._registry.interest
+        rc = interest.sync(source) if interest.stands(source) else -_ENOENT
+        if rc == -_ENOENT or rc == -_EBADF:
+            self.reused |= rc == -_ENOENT
             self._registry.vanish(source, harvest)
+            return True
+        return rc == 0
+
+    def _settle(self, harvest: Harvest, source: Source) -> None:
+        # One of its knotes has gone: tell the engine, and forget it if that was the last.
+        self._tell(harvest, source)
+        if source.knotes is None:
+            self._registry.table.drop_source(source)
 
     def _goes_first(self, source: Source, kn: Knote) -> bool:
         # Events come in the order in which they became true (S-274).  The kernel keeps that order between
@@ -186,14 +218,19 @@ class Collector:
         lane = registry.interest.lane_of(number)
         if lane:
             inner = self._inner
-            n = self._ask_lane(lane)
-            for i in range(n):
-                source = registry.table.by_token(inner.batch.token(i))
-                if source is not None:
-                    self._hit(harvest, lane, source, inner.batch.mask(i))
-                else:
-                    self._stray(inner.batch.token(i))
-            return
+            asked = 0
+            while True:
+                most = max(harvest.room - harvest.filled, 1)
+                n = self._ask_lane(lane, most)
+                for i in range(n):
+                    source = registry.table.by_token(inner.batch.token(i))
+                    if source is not None:
+                        self._hit(harvest, lane, source, inner.batch.mask(i))
+                    else:
+                        self._stray(inner.batch.token(i))
+                asked += n
+                if n < most or harvest.filled == harvest.room or asked > registry.table.watched:
+                    return
         reader = registry.drains.get(number)
         if reader is not None:
             reader.drain(number)
@@ -208,6 +245,9 @@ class Collector:
             if kn is None:
                 break
             source = kn.source
+            if kn.status & ASK and not kn.hint and self._is_reported(kn):
+                self._registry.again.append(kn)
+                continue
             fresh = not kn.status & SEEN
             self._offer(harvest, kn, kn.hint)
             if fresh and source is not None and kn.status & SEEN and not kn.status & DEAD:
@@ -215,12 +255,35 @@ class Collector:
                 source.remove(kn)
                 source.add(kn)
         if waiting is self._registry.late:
-            # No room: they wait with the others, in this order.
             while waiting.count:
                 kn = waiting.pop()
                 if kn is not None:
+                    hint = kn.hint
                     kn.hint = 0
-                    self._registry.ready.append(kn)
+                    self._put_off(harvest, kn, hint)
+
+    def _put_off(self, harvest: Harvest, kn: Knote, hint: int) -> None:
+        """There is no room for kn, or it was returned by this call already: it comes at another."""
+        registry = self._registry
+        source = kn.source
+        if hint and source is not None and kn.flags & EV_CLEAR and not kn.status & SOFT:
+            # What is an edge is given back to the engine, where it is one with the next.  On the ready list it
+            # would be returned by itself, and the next edge, which may be in the kernel already, after it.
+            registry.ready.remove(kn)
+            registry.again.remove(kn)
+            source.rearm |= kn.wants
+            if self._tell(harvest, source):
+                # For fairness: its place in the kernel's order is the last by now, so all before it go first.
+                self._owed = registry.table.watched
+                if not kn.status & (ASK | FORCED):
+                    return
+        registry.ready.append(kn)  # where it has a place already, that is kept
+
+    def _is_reported(self, kn: Knote) -> bool:
+        # True with nothing there, it is asked once after each change; but the engine was told of it then, too, and
+        # if there is something will report that: once is enough.
+        source = kn.source
+        return source is not None and not kn.status & FORCED and poll(source.fd, kn.wants) & ~NVAL != 0
 
     def _offer(self, harvest: Harvest, kn: Knote, hint: int) -> None:
         """Return kn if it is true and there is room."""
@@ -230,14 +293,17 @@ class Collector:
             registry.ready.remove(kn)
             return
         if kn.served == harvest.serial:
-            if kn.status & SOFT:
+            if kn.status & SOFT or not hint:
                 registry.again.append(kn)
+            elif kn.flags & EV_CLEAR and not kn.status & UNASKED:
+                self._put_off(harvest, kn, hint)  # It happened after it was returned.
             return
         if harvest.filled == harvest.room:
-            registry.ready.append(kn)  # where it has a place already, that is kept
+            self._put_off(harvest, kn, hint)
             return
         if kn.home:
             registry.ready.remove(kn)
+            registry.again.remove(kn)
             registry.resting.remove(kn)
         source = kn.source
         verdict = kn.filt.event(kn, hint)
@@ -245,14 +311,15 @@ class Collector:
             verdict = 1
         if verdict > 0 and source is not None:
             # Without the engine's word only the number was asked, which may mean another file by now.
-            if self._is_stale(source) if hint or source.soft else not same(source.fd, source.identity):
+            if self._is_stale(source, kn, harvest.serial, hint):
                 verdict = -1
         if verdict <= 0:
             if verdict == DROP:
                 registry.bury(kn, harvest)
                 if source is not None:
-                    registry.settle(source)
+                    self._settle(harvest, source)
             elif verdict < 0 and source is not None:
+                self.reused |= not source.soft and is_open(source.fd) == 0
                 registry.vanish(source, harvest)
             else:
                 self._not_active(harvest, kn, hint)
@@ -269,25 +336,27 @@ class Collector:
         event._udata = kn.udata
         kn.hits += 1
         kn.served = harvest.serial
-        kn.status |= SEEN
+        kn.status = kn.status & ~ASK | SEEN
         if kn.flags & EV_ONESHOT:
             registry.bury(kn, harvest)
             if source is not None:
-                registry.settle(source)
+                self._settle(harvest, source)
             return
         if kn.flags & (EV_CLEAR | EV_DISPATCH):
             if kn.flags & EV_CLEAR:
-                kn.status &= ~ACTIVE
+                kn.status &= ~(ACTIVE | UNASKED)
+                if not hint:
+                    kn.status |= UNASKED
             if kn.flags & EV_DISPATCH:
                 kn.status |= DISABLED
         elif kn.status & SOFT:
             registry.again.append(kn)
         if kn.status & DEMOTED and source is not None:
             kn.status &= ~DEMOTED
-            registry.interest.sync(source)
+            self._tell(harvest, source)
 
     def _not_active(self, harvest: Harvest, kn: Knote, hint: int) -> None:
-        kn.status &= ~SEEN
+        kn.status &= ~(SEEN | ASK)
         source = kn.source
         if source is None:
             return
@@ -297,21 +366,39 @@ class Collector:
         if source.fresh and KIND_UNIX_STREAM <= source.kind <= KIND_SEQPACKET:
             # connect(2) of a UNIX socket wakes nobody on its own side: asked at each call.
             self._registry.resting.append(kn)
-        if hint and not kn.flags & EV_CLEAR and not kn.status & DEMOTED:
+        if not hint:
+            return
+        if not same(source.fd, source.identity):
+            # The engine's word was of the old file, the filter's of the new one.
+            self.reused = True
+            self._registry.vanish(source, harvest)
+        elif not kn.flags & EV_CLEAR and not kn.status & DEMOTED:
             # The engine reports what the filter denies, and by level would do so for ever (149 000 returns in
             # 0.2 s for an unconnected socket): by edge, until an edge brings a yes.
             kn.status |= DEMOTED
-            self._disarm(harvest, source)
+            if not self._tell(harvest, source):
+                # No descriptor for a lane (EMFILE): by level for now.
+                kn.status &= ~DEMOTED
+                self._tell(harvest, source)
 
-    def _is_stale(self, source: Source) -> bool:
+    def _is_stale(self, source: Source, kn: Knote, serial: int, hint: int) -> bool:
         # A number that was closed and reused while a dup of its old file lives goes on being reported, and a
         # count fetched by the number is another file's.  Asking who it is costs more than the event; so at the
-        # 2nd, 4th, 8th ... delivery and at each 256th, which costs 2 ns an event.
-        source.deliveries += 1
+        # 2nd, 4th, 8th ... delivery and at each 256th, of all and of those in a row, which costs 2 ns an event.
+        # Who is never reused does not pay for who is: after the first finding it is asked each time.
+        source.deliveries = source.deliveries + 1 if kn.served + 1 == serial else 1
         count = source.deliveries
-        if count >= 2 and (count & (count - 1) == 0 or count & 255 == 0):
-            return not same(source.fd, source.identity)
-        return False
+        hits = kn.hits + 1
+        if not (
+            self.reused
+            or (count & (count - 1) == 0 and count > 1)
+            or (hits & (hits - 1) == 0 and hits > 1)
+            or not count & 255
+            or not hits & 255
+            or not (hint or source.soft)
+        ):
+            return False
+        return not same(source.fd, source.identity)
 
     def _stray(self, token: int) -> None:
         # Once is a race with the thread that deleted it; twice, the kernel holds an interest that nobody can

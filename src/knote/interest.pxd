@@ -19,6 +19,7 @@ cdef class Interest:
     cdef list staged
     cdef unsigned int batch
     cdef unsigned int calls
+    cdef bint leftovers
     cdef dict _owned
     cpdef int own(self, int fd, unsigned int mask) except -10000
     @cython.locals(mask=cython.uint)
@@ -36,6 +37,7 @@ cdef class Interest:
     @cython.locals(engine=Engine, source=Source)
     cpdef list rebuild(self, Table table)
     cpdef close(self)
+    cdef bint stands(self, Source source) noexcept
     @cython.locals(engine=Engine, lane=cython.int)
     cpdef bint holds(self, Source source) noexcept
     cpdef bint is_plain(self, Source source) noexcept

@@ -35,13 +35,17 @@ _ENOENT = errno.ENOENT
 class Interest:
     """The engine and its lanes.  Every call gives 0 or -errno.  Threads: only under the queue's lock."""
 
-    __slots__ = ("_engine_type", "_owned", "batch", "calls", "lanes", "main", "staged")
+    __slots__ = ("_engine_type", "_owned", "batch", "calls", "lanes", "leftovers", "main", "staged")
 
     def __init__(self, engine_type: type[Engine]) -> None:
         self._engine_type = engine_type
         self.main = engine_type()
         self.calls = 0
-        """Counts what the engines were told beside batches: what they reported before may not be all."""
+        """Counts the interests that the engines were told of beside batches: what they reported before may not be
+        all."""
+        self.leftovers = False
+        """A number with an interest became another file, or was closed: if a dup keeps the file, the interest
+        stays in the set, and should the number mean that file again, a change of it will succeed (S-398)."""
         self.batch = 1
         """Counts the batches, so that a source knows whether this one has touched it."""
         self.staged: list[Source] = []
@@ -107,7 +111,8 @@ class Interest:
                 return 0
             source.rearm = 0
             rc = self.main.watch(source.fd, source.armed[0], level, source.token)
-            self.calls += 1
+            if level:
+                self.calls += 1
             if rc == 0:
                 source.armed[0] = level
             return rc
@@ -145,14 +150,21 @@ class Interest:
         engine = self.lanes[lane]
         assert engine is not None
         rc = engine.watch(source.fd, old, mask, source.token)
-        self.calls += 1
+        if mask:
+            self.calls += 1
         if rc == 0:
             source.armed[lane] = mask
         return rc
 
+    def stands(self, source: Source) -> bool:
+        """Whether the engine's answer to a change of source's interest can be relied upon: that it succeeds says
+        that the number means the file that was registered, unless interests of its earlier lives may be left."""
+        return not self.leftovers or same(source.fd, source.identity)
+
     def holds(self, source: Source) -> bool:
         """Whether source's number still means the file that was registered.  The identity proves it for sockets
-        and files; all eventfds share an inode, and so do the ends of a pipe: there the engine is asked (S-401)."""
+        and files; all eventfds share an inode, and two may have opened one FIFO: there the engine is asked
+        (S-401)."""
         if not same(source.fd, source.identity):
             return False
         if KIND_TCP <= source.kind <= KIND_VIRTUAL_FILE:
@@ -237,20 +249,24 @@ class Interest:
         """Forget everything that the engines hold and tell it to them anew: the way out when the kernel goes on
         reporting a descriptor that was closed while a dup of it lives (S-398).  Gives the sources that are gone.
         """
-        for engine in self.lanes:
-            if engine is not None:
-                engine.rebuild()
-        for fd, mask in self._owned.items():
-            self.main.watch(fd, 0, mask, fd)
         gone = []
         for source in table.sources():
-            if self.armed(source):
-                if same(source.fd, source.identity):
-                    source.armed = [0, 0, 0]
-                    if self.sync(source) == 0:
-                        continue
+            # Asked of the old set: some kinds of files it alone can tell apart.
+            if self.armed(source) and not self.holds(source):
                 source.armed = [0, 0, 0]
                 gone.append(source)
+        self.leftovers = False
+        for engine in self.lanes:
+            if engine is not None and engine.rebuild() < 0:
+                self.leftovers = True  # No descriptor is to be had: the old set stays.
+        for fd, mask in self._owned.items():
+            self.main.watch(fd, 0, mask, fd)
+        for source in table.sources():
+            if self.armed(source):
+                source.armed = [0, 0, 0]
+                if self.sync(source) < 0:
+                    source.armed = [0, 0, 0]
+                    gone.append(source)
         return gone
 
     def close(self) -> None:

@@ -23,6 +23,8 @@ SEEN = 0x20
 """It was true at the last retrieval, so among the knotes of its descriptor it stands first."""
 ASK = 0x80
 """To be asked when it is created or changed, though an engine watches it."""
+UNASKED = 0x100
+"""EV_CLEAR: it was last returned without a report of the engine's, so one that the same call brings is older."""
 DEAD = 0x40
 """Deleted; whoever still holds it drops it."""
 

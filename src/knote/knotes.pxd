@@ -44,6 +44,5 @@ cdef class Knotes:
     cdef _recycle(self, Knote kn, Harvest harvest)
     @cython.locals(kn=Knote)
     cpdef vanish(self, Source source, Harvest harvest)
-    cpdef settle(self, Source source)
     @cython.locals(kn=Knote)
     cdef _soften(self, Source source)

@@ -165,16 +165,12 @@ class Knotes:
 
     def vanish(self, source: Source, harvest: Harvest) -> None:
         """The descriptor was closed: its knotes go without a word (S-084)."""
+        if self.interest.armed(source):
+            self.interest.leftovers = True
         while source.knotes is not None:
             kn = source.knotes
             self.bury(kn, harvest)
         self.table.drop_source(source)
-
-    def settle(self, source: Source) -> None:
-        """One of its knotes has gone: tell the engine, and forget it if that was the last."""
-        self.interest.sync(source)
-        if source.knotes is None:
-            self.table.drop_source(source)
 
     def _soften(self, source: Source) -> None:
         # No engine watches such a file: it is always ready, as poll(2) says, or asked when its turn comes (S-395).

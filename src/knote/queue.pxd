@@ -1,5 +1,6 @@
 cimport cython
 
+from knote._kernel.fd cimport is_open
 from knote._kernel.fork cimport fork_count
 from knote._kernel.lock cimport Lock
 from knote._kernel.time cimport close_fd, now_ns, run_signal_handlers, wake_create, wake_lower, wake_raise
@@ -47,7 +48,7 @@ cdef class Queue:
     cdef _leave(self, bint collecting)
     @cython.locals(harvest=Harvest)
     cdef _run_deferred(self)
-    @cython.locals(asked=cython.int, watched=cython.int, n=cython.int, ready=cython.Py_ssize_t, epoch=cython.uint, events=list, rounds=cython.int, calls=cython.uint, told=cython.bint, whole=cython.bint,
+    @cython.locals(asked=cython.int, watched=cython.int, n=cython.int, ready=cython.Py_ssize_t, epoch=cython.uint, events=list, left=cython.Py_ssize_t, calls=cython.uint, told=cython.bint, whole=cython.bint,
                    registry=Registry)
     cdef list _collect(self, Harvest harvest, int maxevents, long long deadline, bint alone)
     @cython.locals(source=Source, registry=Registry)

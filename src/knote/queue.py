@@ -17,6 +17,7 @@ from sys import is_finalizing
 from typing import TYPE_CHECKING, Any
 
 from knote import errors, process
+from knote._kernel.fd import is_open
 from knote._kernel.fork import fork_count
 from knote._kernel.lock import Lock
 from knote._kernel.time import close_fd, now_ns, run_signal_handlers, wake_create, wake_lower, wake_raise
@@ -187,7 +188,7 @@ class Queue:
         events = harvest.events
         harvest.room = maxevents
         first = True
-        rounds = -1
+        left = 0
         while True:
             if not self._lock.acquire():
                 raise errors.reentered()
@@ -199,6 +200,8 @@ class Queue:
                 if alone:
                     registry.turn += 1
                 self._collector.begin(harvest)
+                # The kernel reports in turns: after so many hits each descriptor has had two.
+                left = 2 * (registry.table.watched + len(registry.drains) + 4)
                 if registry.resting.count or registry.files.noting:
                     registry.wake_resting()
             ready = registry.ready.count
@@ -208,8 +211,6 @@ class Queue:
             asked = min(maxevents - harvest.filled, watched)
             if registry.table.shared and asked > 1:
                 asked //= 2
-            if rounds < 0:
-                rounds = watched // asked + 1
             self._waiters += 1
             epoch = self._epoch
             self._lock.release()
@@ -250,10 +251,10 @@ class Queue:
                 self._leave(False)
             if harvest.graveyard:
                 harvest.graveyard.clear()
-            told = calls != registry.interest.calls and not harvest.filled
-            if (n == asked or told) and harvest.filled < maxevents and rounds:
+            told = calls != registry.interest.calls
+            if (n == asked or told) and harvest.filled < maxevents and left > 0:
                 # As much as was asked for, or the engine was told something meanwhile: there may be more.
-                rounds -= 1
+                left -= max(n, 1)
                 continue
             if harvest.filled:
                 if harvest.filled < len(events):
@@ -276,6 +277,7 @@ class Queue:
         self._evacuating = self._waiters
         registry = self._registry
         for source in registry.interest.rebuild(registry.table):
+            self._collector.reused |= is_open(source.fd) == 0
             registry.vanish(source, harvest)
 
     def _settle_wake(self) -> bool:

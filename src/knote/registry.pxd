@@ -39,9 +39,12 @@ cdef class Registry(Knotes):
     @cython.locals(number=cython.int, flags=cython.uint, filt=Filter, source=Source, kn=Knote, fd=cython.int, rc=cython.int,
                    staged=cython.bint)
     cdef int _change(self, kevent change, Harvest harvest) except -9
-    @cython.locals(kn=Knote, fd=cython.int, rc=cython.int, identity=cython.ulonglong)
+    @cython.locals(kn=Knote, fd=cython.int, rc=cython.int, identity=cython.ulonglong, proven=cython.bint)
     cdef int _create(self, kevent change, Filter filt, Source source, bint staged, Harvest harvest) except -9
+    @cython.locals(filt=Filter)
+    cdef int _create_anew(self, kevent change, Knote kn, Source source, Harvest harvest) except -9
     @cython.locals(rc=cython.int, source=Source)
     cdef int _modify(self, kevent change, Knote kn, unsigned int flags, Harvest harvest) except -9
-    @cython.locals(source=Source, rc=cython.int, home=cython.int, before=cython.uint, told=cython.bint)
+    @cython.locals(source=Source, rc=cython.int, home=cython.int, before=cython.uint, told=cython.bint,
+                   proven=cython.bint)
     cdef int _delete(self, Knote kn, bint staged, Harvest harvest) except -9

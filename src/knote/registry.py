@@ -215,7 +215,12 @@ class Registry(Knotes):
             kn = None if source is None else source.find(number)
         else:
             kn = self.table.find(number, change._ident)
-        staged = self._staging and filt.wants != 0 and self._can_stage(flags, change._fflags, source, kn)
+        staged = (
+            self._staging
+            and filt.wants != 0
+            and self._can_stage(flags, change._fflags, source, kn)
+            and (source is None or self.interest.stands(source))
+        )
         if self._base >= 0 and not staged:
             return _NOT_STAGED
         if kn is not None and not flags & EV_DELETE:
@@ -252,9 +257,11 @@ class Registry(Knotes):
             harvest.graveyard.append(kn)
             return rc | _FRESH
         fd = change._ident
+        proven = False
         # Where the engine's answer will tell that an armed number has become another file, nobody else is asked.
         if source is not None and (
-            kn.flags & EV_CLEAR
+            self.interest.leftovers
+            or kn.flags & EV_CLEAR
             or kn.status & DISABLED
             or kn.sfflags & NOTE_LOWAT
             or source.soft
@@ -265,7 +272,10 @@ class Registry(Knotes):
             if not self.interest.holds(source):
                 self.vanish(source, harvest)
                 source = None
+            else:
+                proven = True
         if source is None:
+            proven = True
             identity = describe(fd)
             if not identity:
                 harvest.graveyard.append(kn)
@@ -273,6 +283,9 @@ class Registry(Knotes):
             source = self.table.add_source(fd, identity)
         self._join(source, kn)
         rc = filt.attach(kn)
+        if rc and not proven and not self.interest.holds(source):
+            # The filter judged by what is known of another file.
+            return self._create_anew(change, kn, source, harvest)
         if rc == 0 and staged and not kn.status & SOFT:
             self._stage(kn, source)
             return -1
@@ -282,9 +295,7 @@ class Registry(Knotes):
             else:
                 rc = self.interest.sync(source)
                 if rc == -_ENOENT and source.knotes is not kn:
-                    self._part(source, kn)
-                    self.vanish(source, harvest)
-                    return self._create(change, filt, None, False, harvest)
+                    return self._create_anew(change, kn, source, harvest)
                 if rc == -_EPERM:
                     self._soften(source)
                     rc = 0
@@ -302,6 +313,13 @@ class Registry(Knotes):
         else:
             self.interest.sync(source)
         return rc if rc == _EBADF else rc | _FRESH
+
+    def _create_anew(self, change: kevent, kn: Knote, source: Source, harvest: Harvest) -> int:
+        # source's number is another file by now, so its knotes go, and the new one begins again.
+        filt = kn.filt
+        self.bury(kn, harvest)
+        self.vanish(source, harvest)
+        return self._create(change, filt, None, False, harvest)
 
     def _modify(self, change: kevent, kn: Knote, flags: int, harvest: Harvest) -> int:
         """0, an errno, or -1 when the knote's descriptor is gone."""
@@ -335,8 +353,10 @@ class Registry(Knotes):
             self.resting.remove(kn)
             self.ready.append(kn)
         if kn.flags & EV_CLEAR:
-            # A change evaluates the filter afresh, edge or not (S-073).
+            # A change evaluates the filter afresh, edge or not (S-073): the engine reports it, once.
             source.rearm |= kn.wants
+            if not kn.status & (SOFT | FORCED | ASK):
+                self.ready.remove(kn)
         kn.status &= ~DEMOTED
         rc = self.interest.sync(source)
         if rc in (-_ENOENT, -_EBADF):
@@ -358,8 +378,9 @@ class Registry(Knotes):
         before = source.armed[0]
         told = before and not source.armed[1] and not source.armed[2]
         rc = self.interest.sync(source)
-        if rc == 0 and (not told or source.armed[0] == before) and not same(source.fd, source.identity):
-            # No system call named the number, or only some of its lanes.
+        proven = told and source.armed[0] != before and not self.interest.leftovers
+        if rc == 0 and not proven and not same(source.fd, source.identity):
+            # No system call named the number, or only some of its lanes, or it may have met an interest left over.
             rc = -_ENOENT
         if rc in (-_ENOENT, -_EBADF):
             # The number was closed, or means another file, before it was deleted: so were its knotes (S-086).

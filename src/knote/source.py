@@ -78,6 +78,7 @@ class Source:
         self.mark = 1
         """SO_RCVLOWAT of a UNIX socket; of TCP the kernel's poll minds it (spec S-406)."""
         self.deliveries = 0
+        """How often its knotes were returned by one call after the other."""
         self.knotes: Knote | None = None
 
     def add(self, kn: Knote) -> None:

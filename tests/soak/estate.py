@@ -18,16 +18,13 @@ NUMBERS: Final = range(FIRST, FIRST + 10)
 class Holding:
     """One life of one number: from the call that made it to the one that closed it."""
 
-    __slots__ = ("file", "inode", "kind", "number")
+    __slots__ = ("file", "kind", "number")
 
     def __init__(self, number: int, kind: str, file: int) -> None:
         self.number = number
         self.kind = kind
         self.file = file
         """Which open file it is; a dup has the same."""
-        st = os.fstat(number)
-        self.inode = st.st_dev, st.st_ino
-        """The same for a dup, for the other end of a pipe, and for a file that got the inode of one unlinked."""
 
 
 class Estate:

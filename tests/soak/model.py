@@ -50,15 +50,6 @@ ANY: Final = None
 """A value that the model does not know, and that is not compared."""
 
 
-EXCLUDED: Final = frozenset({
-    "sibling-rearm",  # a change to one knote of a descriptor may report another's edge again (differences)
-    "kept-edge",  # what had no room is returned once more if something happened before it was returned
-    "short-list",  # a call may return less than is due, but never nothing
-    "lowat-zero-clear",  # NOTE_LOWAT of 0 with EV_CLEAR is returned twice, or not for what was read meanwhile
-})
-"""What knote is known to do otherwise, each until it is mended or documented: then it goes from this list."""
-
-
 class Change(NamedTuple):
     """One kevent of a change list, its ident a number already."""
 
@@ -99,10 +90,10 @@ class Knote:
         self.forced = False
         self.edge = True
         """EV_CLEAR: something happened since it was returned; a new knote is looked at once."""
+        self.looked = True
+        """EV_CLEAR: it was made or changed since it was returned."""
         self.perhaps = False
         """EV_CLEAR: something happened that may or may not be seen."""
-        self.vague = self.shared = self.kept = False
-        """EV_CLEAR: excluded from being sure not to come."""
         self.triggered = False
         self.user = 0
         """USER: the notes that are kept."""
@@ -134,9 +125,9 @@ class Queue:
         ends here with nothing (trace receipt_noroom_second)."""
         entries: list[Event] = []
         for change in changes:
-            if change.filter == 0 and "filter-zero-receipt" not in EXCLUDED:
+            if change.filter == 0:
                 continue  # passed over without a word (S-040)
-            error, fresh = self._change(change) if change.filter else (0, False)
+            error, fresh = self._change(change)
             if not error and not change.flags & EV_RECEIPT:
                 continue
             if len(entries) == room:
@@ -164,7 +155,6 @@ class Queue:
                 return errno.EBADF, False
         if kn is not None and flags & EV_DELETE:
             del self.knotes[change.filter, change.ident]
-            self._disturb(kn)
             return 0, False
         if kn is not None:
             return self._modify(kn, change), False
@@ -174,8 +164,6 @@ class Queue:
         error = self._attach(kn, end)
         if not error:
             self.knotes[change.filter, change.ident] = kn
-            kn.vague = "lowat-zero-clear" in EXCLUDED and self._has_no_mark(kn)
-            self._disturb(kn)
         return error, True
 
     def _attach(self, kn: Knote, end: End | None) -> int:
@@ -233,17 +221,8 @@ class Queue:
             kn.flags |= EV_ONESHOT
             kn.forced = True
         kn.disabled = (kn.disabled or bool(flags & EV_DISABLE)) and not flags & EV_ENABLE
-        kn.edge = True  # a change looks at the condition afresh (S-073)
-        kn.vague |= "lowat-zero-clear" in EXCLUDED and self._has_no_mark(kn)
-        self._disturb(kn)
+        kn.edge = kn.looked = True  # a change looks at the condition afresh (S-073)
         return 0
-
-    def _disturb(self, kn: Knote) -> None:
-        if "sibling-rearm" in EXCLUDED and kn.filter in OF_DESCRIPTORS:
-            for number in OF_DESCRIPTORS:
-                other = self.knotes.get((number, kn.ident))
-                if other is not None and other is not kn:
-                    other.shared = kn.shared = True
 
     # ---- what happens --------------------------------------------------------------------------------------
 
@@ -274,13 +253,15 @@ class Queue:
                 continue
             answer = self._ask(kn)
             must = True
-            if kn.forced and (answer is None or "forced-unjudged" in EXCLUDED):
+            if kn.forced and answer is None:
                 answer = Answer(ANY, ANY, ANY)
             elif kn.filter in OF_DESCRIPTORS and kn.flags & EV_CLEAR and not kn.forced:
-                must = kn.edge and not (kn.vague and answer == Answer(0, 0))
-                if not kn.edge and not (kn.perhaps or kn.vague or kn.shared):
+                # What came and was read is no edge any more (differences, rule 2), even where a NOTE_LOWAT of 0
+                # makes nothing worth a report.
+                must = kn.edge and (kn.looked or answer != Answer(0, 0))
+                if not kn.edge and not kn.perhaps:
                     continue
-            if kn.timer == "often" or (answer is not None and answer == Answer(0, ANY) and self._strays(kn)):
+            if kn.timer == "often":
                 must = False
             if answer is not None:
                 flags = ANY if answer.flags is ANY else kn.flags | answer.flags
@@ -298,19 +279,9 @@ class Queue:
         assert end is not None
         return self._readable(kn, end) if kn.filter == EVFILT_READ else self._writable(kn, end)
 
-    def _strays(self, kn: Knote) -> bool:
-        end = self._world.at(kn.ident)
-        return end is not None and end.what == "w" and kn.filter == EVFILT_READ
-
-    @staticmethod
-    def _has_no_mark(kn: Knote) -> bool:
-        return kn.filter == EVFILT_READ and bool(kn.notes & NOTE_LOWAT) and kn.data <= 0
-
     @staticmethod
     def _readable(kn: Knote, end: End) -> Answer | None:
         if end.what == "w":
-            if not end.at_end and "stray-direction" in EXCLUDED and end.unread:
-                return Answer(0, ANY)
             return Answer(0, 0, EV_EOF) if end.at_end else None
         n = end.unread
         if end.at_end:
@@ -346,15 +317,12 @@ class Queue:
         kn = self.knotes[key]
         kn.forced = False
         kn.passed = 0
-        self._disturb(kn)
         assert event.flags is not None
         if event.flags & EV_ONESHOT:
             del self.knotes[key]
             return
         if kn.flags & EV_CLEAR:
-            kn.edge = kn.triggered = False
-            kn.perhaps = kn.kept and "kept-edge" in EXCLUDED
-            kn.kept = False
+            kn.edge = kn.looked = kn.perhaps = kn.triggered = False
             if kn.timer == "due":
                 kn.timer = "spent"
         if kn.flags & EV_DISPATCH:

@@ -25,12 +25,19 @@ _VIRTUAL_MAGICS = {0x9FA0, 0x62656572, 0x63677270, 0x27E0EB, 0x74726163, 0x64626
 _SIOCOUTQ = termios.TIOCOUTQ
 _F_GETPIPE_SZ = 1032
 _TCP_LISTEN = 10
+_MAX_HANDLE = 128
+_AT_EMPTY_PATH = 0x1000
+_STATX_BTIME = 0x800
 _fstatfs = function("fstatfs", ctypes.c_int, ctypes.c_void_p)
 _getsockopt = function(
     "getsockopt", ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p
 )
 _recv = function("recv", ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 _timerfd_gettime = function("timerfd_gettime", ctypes.c_int, ctypes.c_void_p)
+_name_to_handle_at = function(
+    "name_to_handle_at", ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int
+)
+_statx = function("statx", ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.c_void_p)
 _send = function("send", ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
 
 NO_FILE = -(1 << 63)
@@ -99,8 +106,32 @@ class Counts:
         return self._counts[i]
 
 
-def _identity(st: os.stat_result, kind: int) -> int:
+def _mix(total: int, part: int) -> int:
+    return (total ^ part) * 0x9E3779B97F4A7C15 & 0xFFFF_FFFF_FFFF_FFFF
+
+
+def _birth(fd: int) -> int:
+    handle, mount = ctypes.create_string_buffer(8 + _MAX_HANDLE), ctypes.c_int(0)
+    struct.pack_into("I", handle, 0, _MAX_HANDLE)
+    if _name_to_handle_at(fd, b"", handle, ctypes.byref(mount), _AT_EMPTY_PATH) == 0:
+        total = 0
+        for at in range(0, struct.unpack_from("I", handle)[0], 8):
+            total = _mix(total, struct.unpack_from("Q", handle, 8 + at)[0])
+        return total
+    born = ctypes.create_string_buffer(256)
+    if _statx(fd, b"", _AT_EMPTY_PATH, _STATX_BTIME, born) == 0:
+        if struct.unpack_from("I", born)[0] & _STATX_BTIME:
+            seconds, nanoseconds = struct.unpack_from("QI", born, 80)
+            return _mix(seconds, nanoseconds)
+    return 0
+
+
+def _identity(fd: int, st: os.stat_result, kind: int) -> int:
     mixed = (st.st_ino * 0x9E3779B97F4A7C15) ^ (st.st_dev << 4)
+    if kind in (_FILE, _DIRECTORY, _FIFO):
+        mixed ^= _birth(fd)
+    if kind in (_PIPE, _FIFO):  # both ends have one inode
+        mixed ^= _mix(1, fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE)
     return ((mixed | 16) & 0xFFFF_FFFF_FFFF_FFF0) | kind
 
 
@@ -128,7 +159,7 @@ def describe(fd: int) -> int:
             kind = _ANONYMOUS.get(os.readlink(f"/proc/self/fd/{fd}"), _OTHER)
         except OSError:
             kind = _OTHER
-    return _identity(st, kind)
+    return _identity(fd, st, kind)
 
 
 def same(fd: int, identity: int) -> bool:
@@ -137,7 +168,7 @@ def same(fd: int, identity: int) -> bool:
         st = os.fstat(fd)
     except OSError:
         return False
-    return _identity(st, identity & 15) == identity
+    return _identity(fd, st, identity & 15) == identity
 
 
 def is_open(fd: int) -> int:
@@ -190,9 +221,25 @@ def poll(fd: int, events: int) -> int:
     try:
         hits = poller.poll(0)
     except OSError:
-        # RLIMIT_NOFILE is 0, as a program that has given up its rights may have it: nobody can ask.
-        return select.POLLNVAL if is_open(fd) < 0 else events
+        return _select(fd, events)
     return hits[0][1] if hits else 0
+
+
+def _select(fd: int, events: int) -> int:
+    # poll(2) says EINVAL when RLIMIT_NOFILE is 0, as a program that has given up its rights may have it; select(2)
+    # does not look at it, and tells no end of file from data.
+    if is_open(fd) < 0:
+        return select.POLLNVAL
+    if fd >= 1024:
+        return events & ~select.POLLRDHUP
+    readers, writers, others = select.select(
+        [fd] if events & select.POLLIN else [],
+        [fd] if events & select.POLLOUT else [],
+        [fd] if events & select.POLLPRI else [],
+        0,
+    )
+    found = select.POLLIN if readers else 0
+    return found | (select.POLLOUT if writers else 0) | (select.POLLPRI if others else 0)
 
 
 def _tcp_info(fd: int) -> tuple[int, int]:

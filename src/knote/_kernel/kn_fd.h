@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -101,12 +102,44 @@ static inline int kn_anonymous_kind(int fd)
     return strcmp(name, "anon_inode:[timerfd]") == 0 ? KN_TIMERFD : KN_OTHER;
 }
 
+static inline uint64_t kn_mix(uint64_t sum, uint64_t part) { return (sum ^ part) * 0x9E3779B97F4A7C15u; }
+
+/* A file's inode number is free for the next file when it is unlinked and closed.  The file's handle
+ * (name_to_handle_at(2)) has the inode's generation; where the file system has none, there is the time of birth, by
+ * the clock's tick.  0 where there is neither. */
+static inline uint64_t kn_birth(int fd)
+{
+    struct {
+        struct file_handle head;
+        unsigned char room[MAX_HANDLE_SZ];
+    } handle;
+    struct statx born;
+    uint64_t sum = 0, part;
+    int mount;
+    memset(&handle, 0, sizeof handle);
+    handle.head.handle_bytes = MAX_HANDLE_SZ;
+    if (name_to_handle_at(fd, "", &handle.head, &mount, AT_EMPTY_PATH) == 0) {
+        for (unsigned at = 0; at < handle.head.handle_bytes; at += sizeof part) {
+            memcpy(&part, handle.room + at, sizeof part);
+            sum = kn_mix(sum, part);
+        }
+        return sum;
+    }
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &born) == 0 && born.stx_mask & STATX_BTIME)
+        return kn_mix((uint64_t)born.stx_btime.tv_sec, born.stx_btime.tv_nsec);
+    return 0;
+}
+
 /* Which file the number means now: enough to tell another pipe, socket or file from the one that was
  * registered, with its kind in the low four bits; 0 if the number is closed.  Anonymous inodes (eventfd,
  * epoll ...) all share one; epoll_ctl's ENOENT tells those apart (spec S-401). */
-static inline uint64_t kn_identity(const struct stat *st, int kind)
+static inline uint64_t kn_identity(int fd, const struct stat *st, int kind)
 {
     uint64_t mixed = (uint64_t)st->st_ino * 0x9E3779B97F4A7C15u ^ (uint64_t)st->st_dev << 4;
+    if (kind == KN_FILE || kind == KN_DIRECTORY || kind == KN_FIFO)
+        mixed ^= kn_birth(fd);
+    if (kind == KN_PIPE || kind == KN_FIFO) /* both ends have one inode */
+        mixed ^= kn_mix(1, (uint64_t)fcntl(fd, F_GETFL) & O_ACCMODE);
     return ((mixed | 16) & ~(uint64_t)15) | (uint64_t)kind;
 }
 
@@ -137,14 +170,14 @@ static inline uint64_t kn_describe(int fd)
         kind = kn_anonymous_kind(fd);
         break;
     }
-    return kn_identity(&st, kind);
+    return kn_identity(fd, &st, kind);
 }
 
-/* Whether the number still means the file that was described; one fstat(2). */
+/* Whether the number still means the file that was described; one fstat(2), and of files and pipes another call. */
 static inline int kn_same(int fd, uint64_t identity)
 {
     struct stat st;
-    return fstat(fd, &st) == 0 && kn_identity(&st, (int)(identity & 15)) == identity;
+    return fstat(fd, &st) == 0 && kn_identity(fd, &st, (int)(identity & 15)) == identity;
 }
 
 static inline int kn_is_open(int fd) { return fcntl(fd, F_GETFD) < 0 ? -errno : 0; }
@@ -199,14 +232,35 @@ static inline int kn_send_space(int fd)
     return size > used ? size - used : 0;
 }
 
+/* poll(2) says EINVAL when RLIMIT_NOFILE is 0, as a program that has given up its rights may have it; select(2) does
+ * not look at it, and tells no end of file from data. */
+static inline int kn_select(int fd, int events)
+{
+    struct timeval now = {0, 0};
+    size_t words = (size_t)fd / (8 * sizeof(unsigned long)) + 1;
+    unsigned long bit = 1ul << (size_t)fd % (8 * sizeof(unsigned long)), *sets;
+    int found = 0;
+    if (fcntl(fd, F_GETFD) < 0)
+        return POLLNVAL;
+    sets = calloc(3 * words, sizeof *sets);
+    if (!sets)
+        return events & ~POLLRDHUP;
+    sets[words - 1] = events & POLLIN ? bit : 0;
+    sets[2 * words - 1] = events & POLLOUT ? bit : 0;
+    sets[3 * words - 1] = events & POLLPRI ? bit : 0;
+    if (select(fd + 1, (fd_set *)sets, (fd_set *)(sets + words), (fd_set *)(sets + 2 * words), &now) > 0)
+        found = (sets[words - 1] & bit ? POLLIN : 0) | (sets[2 * words - 1] & bit ? POLLOUT : 0)
+            | (sets[3 * words - 1] & bit ? POLLPRI : 0);
+    free(sets);
+    return found;
+}
+
 static inline int kn_poll(int fd, int events)
 {
     struct pollfd p = {.fd = fd, .events = (short)events};
     int n = poll(&p, 1, 0);
-    /* EINVAL: RLIMIT_NOFILE is 0, as a program that has given up its rights may have it.  Then nobody can ask;
-     * what is counted by the number decides. */
     if (n < 0)
-        return fcntl(fd, F_GETFD) < 0 ? POLLNVAL : events;
+        return kn_select(fd, events);
     return n == 0 ? 0 : (unsigned short)p.revents;
 }
 

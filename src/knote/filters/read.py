@@ -180,9 +180,10 @@ class Read(Filter):
                 return -1
             if n == -_EINVAL and source.kind in (KIND_TCP, KIND_UNIX_STREAM, KIND_SEQPACKET):
                 return self._listening(kn, source, hint)
-            # No count exists (signalfd, pidfd, epoll ...): the engine's word is all there is.
+            # No count exists (signalfd, pidfd, epoll ...): the engine's word is all there is.  A stream without
+            # one is another file by now.
             kn.data = 0
-            return 1 if hint & IN else 0
+            return 1 if hint & IN and not KIND_PIPE <= source.kind <= KIND_SEQPACKET else 0
         kn.data = n
         if source.kind == KIND_PIPE or source.kind == KIND_FIFO:
             # NOTE_LOWAT is for sockets; FreeBSD's pipes do not look at it (S-116).
