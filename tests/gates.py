@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.oracle.document import PAGE
-from tests.support import installed
+from tests.support import cgroup, installed, namespaces
 
 BENCH: Final = Path(__file__).parents[1] / "bench"
 
@@ -122,6 +122,26 @@ GATES: Final[tuple[Gate, ...]] = (
         need="test.test_kqueue",
         closed=lambda _asked: find_spec("test.test_kqueue") is None,
         why="this interpreter was installed without CPython's own tests",
+    ),
+    Gate(
+        need="mount namespace",
+        closed=lambda _asked: bool(namespaces.refusal(namespaces.MOUNT)),
+        why="this sandbox lets nobody make a user and mount namespace (user.max_user_namespaces, seccomp)",
+    ),
+    Gate(
+        need="network namespace",
+        closed=lambda _asked: bool(namespaces.refusal(namespaces.NET)),
+        why="this sandbox lets nobody make a user and network namespace (user.max_user_namespaces, seccomp)",
+    ),
+    Gate(
+        need="memory pressure",
+        closed=lambda _asked: not installed.pressure(),
+        why="no /proc/pressure/memory that takes a trigger (CONFIG_PSI, psi=1, a sandbox)",
+    ),
+    Gate(
+        need="memory cgroup",
+        closed=lambda _asked: not cgroup.usable(),
+        why="memory can be made short for a process only in a cgroup, and making one needs root",
     ),
     Gate(
         need="gevent",

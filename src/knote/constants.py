@@ -43,6 +43,8 @@ FILTERS: Final = (
     Row("EVFILT_USER", -11, False, -10),
     Row("EVFILT_SENDFILE", -12),
     Row("EVFILT_EMPTY", -13),
+    Row("EVFILT_JAIL", -14, False, None, "FreeBSD 15; refused, Linux has no jails"),
+    Row("EVFILT_JAILDESC", -15, False, None, "FreeBSD 15; refused, Linux has no jails"),
     Row("EVFILT_EXCEPT", -19, False, -15, "macOS, OpenBSD; knote's number"),
     Row("EVFILT_NETDEV", -20, True, None, "FreeBSD 5-9; knote's number"),
     Row("EVFILT_MEMORYSTATUS", -21, False, -14, "macOS; knote's number"),
@@ -128,8 +130,16 @@ FS_NOTES: Final = (
     Row("VQ_MOUNT", 0x0008, False, 0x0008),
     Row("VQ_UNMOUNT", 0x0010, False, 0x0010),
     Row("VQ_DEAD", 0x0020, False, 0x0020),
+    Row("VQ_UPDATE", 0x0100, False, 0x0100, "macOS"),
 )
-NOTES: Final = SOCKET_NOTES + VNODE_NOTES + PROC_NOTES + TIMER_NOTES + USER_NOTES + NETDEV_NOTES + FS_NOTES
+MEMORY_NOTES: Final = (
+    Row("NOTE_MEMORYSTATUS_PRESSURE_NORMAL", 0x0001, False, 0x0001, "macOS; refused, Linux cannot tell"),
+    Row("NOTE_MEMORYSTATUS_PRESSURE_WARN", 0x0002, False, 0x0002, "macOS"),
+    Row("NOTE_MEMORYSTATUS_PRESSURE_CRITICAL", 0x0004, False, 0x0004, "macOS"),
+)
+NOTES: Final = (
+    *SOCKET_NOTES, *VNODE_NOTES, *PROC_NOTES, *TIMER_NOTES, *USER_NOTES, *NETDEV_NOTES, *FS_NOTES, *MEMORY_NOTES,
+)  # fmt: skip
 
 # The names that the core itself uses, spelled out so that checkers and the compiler see them as constants;
 # tests/unit/test_constants.py compares each with its row.
@@ -146,6 +156,8 @@ EVFILT_LIO: Final = -10
 EVFILT_USER: Final = -11
 EVFILT_SENDFILE: Final = -12
 EVFILT_EMPTY: Final = -13
+EVFILT_JAIL: Final = -14
+EVFILT_JAILDESC: Final = -15
 EVFILT_EXCEPT: Final = -19
 EVFILT_NETDEV: Final = -20
 EVFILT_MEMORYSTATUS: Final = -21
@@ -219,6 +231,11 @@ VQ_LOWDISK: Final = 0x0004
 VQ_MOUNT: Final = 0x0008
 VQ_UNMOUNT: Final = 0x0010
 VQ_DEAD: Final = 0x0020
+VQ_UPDATE: Final = 0x0100
+
+NOTE_MEMORYSTATUS_PRESSURE_NORMAL: Final = 0x0001
+NOTE_MEMORYSTATUS_PRESSURE_WARN: Final = 0x0002
+NOTE_MEMORYSTATUS_PRESSURE_CRITICAL: Final = 0x0004
 
 # CPython's spellings of the same numbers; every row gets one, CPython's own and knote's additions alike.
 KQ_FILTER_READ: Final = EVFILT_READ
@@ -234,6 +251,8 @@ KQ_FILTER_LIO: Final = EVFILT_LIO
 KQ_FILTER_USER: Final = EVFILT_USER
 KQ_FILTER_SENDFILE: Final = EVFILT_SENDFILE
 KQ_FILTER_EMPTY: Final = EVFILT_EMPTY
+KQ_FILTER_JAIL: Final = EVFILT_JAIL
+KQ_FILTER_JAILDESC: Final = EVFILT_JAILDESC
 KQ_FILTER_EXCEPT: Final = EVFILT_EXCEPT
 KQ_FILTER_NETDEV: Final = EVFILT_NETDEV
 KQ_FILTER_MEMORYSTATUS: Final = EVFILT_MEMORYSTATUS
@@ -295,6 +314,9 @@ KQ_NOTE_TRIGGER: Final = NOTE_TRIGGER
 KQ_NOTE_LINKUP: Final = NOTE_LINKUP
 KQ_NOTE_LINKDOWN: Final = NOTE_LINKDOWN
 KQ_NOTE_LINKINV: Final = NOTE_LINKINV
+KQ_NOTE_MEMORYSTATUS_PRESSURE_NORMAL: Final = NOTE_MEMORYSTATUS_PRESSURE_NORMAL
+KQ_NOTE_MEMORYSTATUS_PRESSURE_WARN: Final = NOTE_MEMORYSTATUS_PRESSURE_WARN
+KQ_NOTE_MEMORYSTATUS_PRESSURE_CRITICAL: Final = NOTE_MEMORYSTATUS_PRESSURE_CRITICAL
 
 NEVER: Final = (1 << 63) - 1
 """A deadline, in ns, that no clock reaches (292 years): a period too long to represent never fires."""
@@ -328,6 +350,7 @@ NOTES_OF: Final = {
     EVFILT_TIMER: TIMER_NOTES[:5],
     EVFILT_NETDEV: NETDEV_NOTES,
     EVFILT_FS: FS_NOTES,
+    EVFILT_MEMORYSTATUS: MEMORY_NOTES,
 }
 """The notes that an event of each filter can show."""
 _FILTER_TEXT: Final = {row.value: row.name[7:] for row in FILTERS}

@@ -1,2 +1,3 @@
 cdef class Drain:
     cpdef drain(self, int number)
+    cpdef rewatched(self, int number)

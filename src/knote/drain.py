@@ -12,3 +12,6 @@ class Drain:
     def drain(self, number: int) -> None:
         """The descriptor is readable: read it and put the knotes that it names on the ready list."""
         raise NotImplementedError
+
+    def rewatched(self, number: int) -> None:
+        """The engine has begun to watch the descriptor afresh, so the next report, by edge, may be no news."""

@@ -147,6 +147,46 @@ def _connector_hint() -> str:
     )
 
 
+_EINVAL = errno.EINVAL
+_NO_JAILS = "Linux has no jails, and nothing that tells of its namespaces as FreeBSD 15 does of jails"
+_NO_PRESSURE = (
+    "this kernel does not measure memory pressure (/proc/pressure/memory): it needs CONFIG_PSI, and psi=1 on its"
+    " command line where CONFIG_PSI_DEFAULT_DISABLED is set"
+)
+_WHY = {
+    (constants.EVFILT_JAIL, _EINVAL): _NO_JAILS,
+    (constants.EVFILT_JAILDESC, _EINVAL): _NO_JAILS,
+    (constants.EVFILT_SENDFILE, _EINVAL): (
+        "FreeBSD's own, for a sendfile(2) that reads ahead by itself; that of Linux returns when it has sent."
+        " Wait with EVFILT_WRITE on the socket"
+    ),
+    (constants.EVFILT_FS, _EINVAL): "the notes are VQ_MOUNT, VQ_UNMOUNT and VQ_UPDATE; 0 asks for all three",
+    (constants.EVFILT_FS, errno.EOPNOTSUPP): (
+        "Linux tells of VQ_MOUNT, VQ_UNMOUNT and VQ_UPDATE only, and not how servers and disks are"
+    ),
+    (constants.EVFILT_NETDEV, _EINVAL): "the notes are NOTE_LINKUP, NOTE_LINKDOWN and NOTE_LINKINV",
+    (constants.EVFILT_NETDEV, errno.ENODEV): (
+        "no network interface of this network namespace has the index; socket.if_nametoindex() tells it"
+    ),
+    (constants.EVFILT_MEMORYSTATUS, _EINVAL): (
+        "at least one of NOTE_MEMORYSTATUS_PRESSURE_WARN and NOTE_MEMORYSTATUS_PRESSURE_CRITICAL, with data from 0"
+        " (for 100) to 2000, in ms of stall within 2 s, the shortest window that needs no CAP_SYS_RESOURCE"
+    ),
+    (constants.EVFILT_MEMORYSTATUS, errno.ENOENT): _NO_PRESSURE,
+    (constants.EVFILT_MEMORYSTATUS, errno.EOPNOTSUPP): (
+        "NOTE_MEMORYSTATUS_PRESSURE_NORMAL: Linux does not tell that pressure has ended; it has when no event"
+        " comes for two seconds"
+    ),
+    (constants.EVFILT_MEMORYSTATUS, errno.EACCES): (
+        "this sandbox does not let /proc/pressure/memory be opened for writing, which is how one asks to be told"
+    ),
+    (constants.EVFILT_MEMORYSTATUS, errno.EROFS): (
+        "/proc is mounted read-only in this container, and to be told one writes to /proc/pressure/memory"
+    ),
+}
+"""Of a filter and an errno, what is wrong and what now."""
+
+
 def refused(change: kevent | None, number: int) -> OSError:
     """A change that could not be applied, and had no room to be reported in."""
     if change is None:
@@ -165,6 +205,8 @@ def refused(change: kevent | None, number: int) -> OSError:
             ": without its compiled part knote puts handlers in place from the main thread only, and not in front"
             " of those of C code. `knote.build_info()` says why this build has none"
         )
+    elif (change.filter, number) in _WHY and (number != errno.ENOENT or change.flags & constants.EV_ADD):
+        text += f" fflags={change.fflags:#x} data={change.data}: {_WHY[change.filter, number]}"
     elif number == errno.ENOENT:
         text += ": no such knote in this kqueue, and the change has no EV_ADD"
     elif number == errno.EBADF:

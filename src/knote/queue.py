@@ -279,6 +279,8 @@ class Queue:
         for source in registry.interest.rebuild(registry.table):
             self._collector.reused |= is_open(source.fd) == 0
             registry.vanish(source, harvest)
+        for number, drain in registry.drains.items():
+            drain.rewatched(number)
 
     def _settle_wake(self) -> bool:
         """Lower the wake descriptor if nothing waits; True if it is to be raised, by _raise_wake() after the lock

@@ -31,10 +31,15 @@ def filter_pages() -> list[Path]:
     return sorted(page for page in FILTERS.glob("*.md") if page.name != "README.md")
 
 
+def _needs(words: str) -> tuple[str, ...]:
+    # A fence is words: "memory-pressure" is the gate "memory pressure".
+    return tuple(word.replace("-", " ") for word in words.split())
+
+
 def examples(page: Path) -> list[Example]:
     """Every ```python block of the page, with the ```text block behind it."""
     return [
-        Example(f"{page.stem}-{i}", tuple(match[1].split()), match[2], match[3] or "")
+        Example(f"{page.stem}-{i}", _needs(match[1]), match[2], match[3] or "")
         for i, match in enumerate(_BLOCK.finditer(page.read_text()), 1)
     ]
 

@@ -1,7 +1,7 @@
 """Every example of the pages runs, and prints what stands under it.
 
 A page joins by its name in PAGES, or by lying in docs/filters/.  What an example needs beyond Linux it says in its
-fence, by the name of a row of tests/gates.py: ```python EVFILT_VNODE.
+fence, by the name of a row of tests/gates.py: ```python EVFILT_VNODE, or ```python mount-namespace.
 """
 
 from __future__ import annotations

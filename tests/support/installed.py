@@ -91,6 +91,21 @@ _PROBES: Final[dict[str, Callable[[ExitStack], tuple[int, int]]]] = {
 }
 
 
+@cache
+def pressure() -> bool:
+    """The kernel takes a trigger of memory pressure."""
+    try:
+        fd = os.open("/proc/pressure/memory", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return os.write(fd, b"some 100000 2000000\0") > 0
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+
+
 @contextmanager
 def _registered(name: str) -> Iterator[int]:
     """ADD what the filter is made for; yields the errno of the receipt."""

@@ -17,6 +17,9 @@ def make_all(host: Host) -> list[Filter | None]:
     """A queue's filters, each at the index of its negated number; None where there is none."""
     from knote.filters.empty import Empty
     from knote.filters.except_ import Except
+    from knote.filters.fs import Fs
+    from knote.filters.memory import MemoryStatus
+    from knote.filters.netdev import NetDev
     from knote.filters.proc import Proc
     from knote.filters.procdesc import ProcDesc
     from knote.filters.read import Read
@@ -37,6 +40,9 @@ def make_all(host: Host) -> list[Filter | None]:
         Proc(host),
         ProcDesc(host),
         Vnode(host),
+        Fs(host),
+        NetDev(host),
+        MemoryStatus(host),
     )
     table: list[Filter | None] = [None] * 32
     for filt in made:
