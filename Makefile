@@ -1,7 +1,7 @@
 # Everything runs in .venv/BUILD-VERSION, made when first needed; see .ci/envs.py and CONTRIBUTING.md.
 #   PYTHON=python3.13   another interpreter
 #   TESTS=tests/unit    some of the tests; more of pytest's options fit in, too
-#   ARGS='--port 7000'  for what `make run`, `make bench` and `make cpython` start
+#   ARGS='--port 7000'  for what `make run`, `make bench`, `make cpython` and `make clients` start
 
 PYTHON ?= python3
 TESTS ?=
@@ -19,7 +19,7 @@ SOURCES := src tests setup.py .ci $(wildcard bench)
 .DEFAULT_GOAL := help
 .PHONY: help run test lint checkers ruff mypy imports cython headers
 .PHONY: test-compiled test-interpreted test-checked matrix cpython dist test-dist bench clean
-.PHONY: soak-cycles soak-model soak-owners sanitize tsan
+.PHONY: clients soak-cycles soak-model soak-owners sanitize tsan
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z].*: .*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +71,10 @@ cpython:  ## CPython's own tests of kqueue, selectors and asyncio, on both build
 	  $(ENVS) build $$build && KNOTE_EXPECT_BUILD=$$build \
 	    timeout --kill-after=30 $(LIMIT) .venv/$$build-$(VERSION)/bin/python -m tests.cpython $(ARGS) || exit 1; \
 	done
+
+clients:  ## programs from PyPI that have a kqueue back end, unmodified, on the compiled build
+	@$(ENVS) build clients
+	.venv/clients-$(VERSION)/bin/python -m tests.clients $(ARGS)
 
 soak-model:  ## a million random steps on the compiled build and on a model of kqueue (ARGS='--seed 1')
 	@$(ENVS) build compiled

@@ -34,11 +34,12 @@ BUILDS = {
     "auto": {"KNOTE_BUILD": "auto"},
     "bench": {"KNOTE_BUILD": "compiled"},
     "checked": {"KNOTE_BUILD": "compiled", "KNOTE_CHECKED": "1"},
+    "clients": {"KNOTE_BUILD": "compiled"},
     "compiled": {"KNOTE_BUILD": "compiled"},
     "interpreted": {"KNOTE_BUILD": "interpreted"},
     "sanitized": {"KNOTE_BUILD": "compiled", "CFLAGS": SANITIZERS, "LDFLAGS": SANITIZERS},
 }
-NEEDS = {"auto": None, "bench": "bench"}
+NEEDS = {"auto": None, "bench": "bench", "clients": "clients"}
 """Which extra an environment holds, where it is not `test`."""
 # Of a build's log: what Cython and gcc say of our sources, and setup.py's own sentences.
 WORTH_SEEING = re.compile(r"^\s*(\*\*\*|warning: \S+\.(py|pyx|pxd):|\S+\.[ch]:\d+:.*warning:)")
@@ -83,6 +84,8 @@ def only_one():
 def build(mode):
     """Make .venv/MODE-3.x current."""
     home = venv(mode, extras(NEEDS.get(mode, "test")))
+    if mode == "clients":
+        client_sources(home)
     tree, built = home / "tree", home / "built"
     names = copy_sources(tree)
     state = fingerprint(tree, names)
@@ -157,8 +160,29 @@ def venv(name, requirements):
 
 
 def extras(name):
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return project["optional-dependencies"][name] if name else []
+    return settings()["project"]["optional-dependencies"][name] if name else []
+
+
+def settings():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def client_sources(home):
+    """Unpack the sdists of clients whose wheels lack their tests, as PyPI has them, into home/sources/NAME."""
+    wanted = settings()["tool"]["knote"]["client-sources"]
+    for pinned in extras("clients"):
+        name = pinned.partition("==")[0]
+        unpacked = home / "sources" / name
+        if name not in wanted or unpacked.exists():
+            continue
+        print(f"{home.name}: {pinned}, its sdist", flush=True)
+        with tempfile.TemporaryDirectory(dir=home) as folder:
+            pip(home, "download", "--no-deps", "--no-binary", ":all:", "--dest", folder, pinned)
+            (sdist,) = Path(folder).iterdir()
+            shutil.unpack_archive(sdist, Path(folder, "unpacked"), filter="data")
+            (tree,) = Path(folder, "unpacked").iterdir()
+            unpacked.parent.mkdir(exist_ok=True)
+            tree.rename(unpacked)
 
 
 IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.so", "*.py[co]")

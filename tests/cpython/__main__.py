@@ -14,30 +14,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from tests.cpython.suites import ROWS, SUITES, Row
+from tests.cpython.suites import ROWS, SUITES
+from tests.support.verdicts import judge
 
 ROOT: Final = Path(__file__).parents[2]
 LIMIT_S: Final = 600.0
 """For one suite; the longest takes two minutes on two slow cores."""
-
-
-@dataclass
-class Verdict:
-    """What one suite came to."""
-
-    passed: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
-    expected: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    complaints: list[str] = field(default_factory=list)
 
 
 def run(suite: str, *options: str) -> tuple[list[dict[str, str]], str]:
@@ -60,35 +47,6 @@ def _end(log: Path) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-30:])
 
 
-def judge(suite: str, records: Iterable[dict[str, str]], rows: Iterable[Row]) -> Verdict:
-    """Sort the records; rows are those that apply to this suite and this CPython."""
-    verdict = Verdict()
-    failures: dict[str, str] = {}
-    ran = set()
-    for record in records:
-        test = record["test"]
-        if record["outcome"] == "skipped":
-            verdict.skipped[record["text"]] += 1
-            continue
-        ran.add(test)
-        if record["outcome"] == "passed":
-            verdict.passed += 1
-        else:
-            failures.setdefault(test, record["text"])
-    for test, text in failures.items():
-        if any(row.covers(test) for row in rows):
-            verdict.expected.append(test)
-        else:
-            verdict.failed[test] = text
-    for row in rows:
-        if not any(row.covers(test) for test in failures):
-            verdict.complaints.append(f"no failing test needs the row {row.pattern!r}: take it out of suites.py")
-    for pattern in SUITES[suite].must_run:
-        if not any(fnmatchcase(test, pattern) for test in ran):
-            verdict.complaints.append(f"no test like {pattern!r} has run, so this suite has shown nothing")
-    return verdict
-
-
 def machine(suite: str, tests: Iterable[str]) -> set[str]:
     """Those that fail without knote, too."""
     records, _said = run(suite, "--without", *tests)
@@ -100,7 +58,8 @@ def report(suite: str) -> bool:
     start = time.monotonic()
     records, said = run(suite)
     version = sys.version_info[:2]
-    verdict = judge(suite, records, [row for row in ROWS if row.applies(suite, version)])
+    rows = [row for row in ROWS if row.applies(suite, version)]
+    verdict = judge(records, rows, SUITES[suite].must_run)
     theirs = machine(suite, verdict.failed) if verdict.failed else set()
     ours = {test: text for test, text in verdict.failed.items() if test not in theirs}
     good = not (ours or said or verdict.complaints)

@@ -1,0 +1,143 @@
+"""Which clients are run, how their kqueue back end is chosen, and what of theirs is run.
+
+Sources come from PyPI as they are: the package from its wheel, tests that the wheel lacks from the sdist.
+Versions are those of pyproject's extra `clients`.  All that is done to a client is what a BSD would do: there is a
+kqueue in select, and the platform test by which it chooses its back end says so (site/knote_view.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+PYTEST: Final = ("-m", "pytest", "-q", "-p", "knote_record", "-p", "no:cacheprovider", "-o", "addopts=")
+NO_SETTINGS: Final = ("-c", "/dev/null", "--rootdir", "{packages}")
+"""For a suite without settings of its own: pytest would find those of knote, in a folder further up."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """One package, and what it shows of knote."""
+
+    name: str
+    """Of the distribution, as in the extra `clients`."""
+    what: str
+    """Its back end."""
+    filters: str
+    """Those that it asks for."""
+    command: tuple[str, ...]
+    """Arguments of Python.  {sources} is the folder of the unpacked sdist, {packages} site-packages."""
+    tests: tuple[str, ...]
+    """More arguments: which tests are run."""
+    proof: str
+    """Python that prints which back end was taken, and fails if it is not the kqueue one."""
+    folder: str = "{packages}"
+    """Where the command runs."""
+    packages: tuple[str, ...] = ()
+    """Whose modules see a FreeBSD.  If none, everybody sees Linux, with a kqueue in select."""
+    hidden: tuple[str, ...] = ()
+    """What those modules do not see: names that a BSD lacks, and that the client would take instead."""
+    environment: tuple[tuple[str, str], ...] = ()
+    """The client's own switch, if it has one."""
+    must_run: tuple[str, ...] = ()
+    """Patterns of tests that have to have run, or the suite has shown nothing."""
+    limit_s: float = 240.0
+    """A suite that is not done then is ended, and has failed."""
+
+
+CLIENTS: Final = (
+    Client(
+        "trio", "trio/_core/_io_kqueue.py, trio/_subprocess_platform/kqueue.py", "READ, WRITE, PROC",
+        (*PYTEST, "-c", "{sources}/pyproject.toml", "--rootdir", "{packages}", "-p", "trio._tests.pytest_plugin",
+         "--skip-optional-imports"),
+        ("trio",),
+        "from trio._core import _run; from trio import _subprocess_platform as children, _subprocess\n"
+        "print(_run.TheIOManager.__name__, children.wait_child_exiting.__module__)\n"
+        "assert _run.TheIOManager.__name__ == 'KqueueIOManager' and not _subprocess.can_try_pidfd_open",
+        packages=("trio",),
+        hidden=("select.epoll", "os.pidfd_open"),
+        must_run=("*/test_io.py::test_io_manager_kqueue_monitors_statistics", "*/test_subprocess.py::test_basic*"),
+    ),
+    Client(
+        "watchdog", "watchdog/observers/kqueue.py", "VNODE",
+        PYTEST,
+        ("tests",),
+        "from watchdog.observers import Observer\n"
+        "print(Observer.__module__)\n"
+        "assert Observer.__name__ == 'KqueueObserver'",
+        folder="{sources}",
+        packages=("watchdog",),
+        must_run=("tests/test_kqueue.py::*", "tests/test_emitter.py::test_create", "tests/test_emitter.py::test_mo*"),
+    ),
+    Client(
+        "Twisted", "twisted/internet/kqreactor.py", "READ, WRITE",
+        ("-m", "knote_trial"),
+        ("twisted.internet.test", "twisted.test"),
+        "from twisted.internet import kqreactor; kqreactor.install(); from twisted.internet import reactor\n"
+        "print(type(reactor).__name__)\n"
+        "assert type(reactor).__name__ == 'KQueueReactor'",
+        packages=("twisted",),
+        hidden=("select.epoll",),
+        environment=(("KNOTE_REACTOR", "kqreactor"),),
+        must_run=("*TCP4ClientTestsBuilder_KQueueReactorTests*", "*ProcessTestsBuilder_KQueueReactorTests*"),
+    ),
+    Client(
+        "supervisor", "supervisor/poller.py", "READ, WRITE",
+        (*PYTEST, *NO_SETTINGS),
+        ("supervisor/tests",),
+        "from supervisor import poller\n"
+        "print(poller.Poller.__name__)\n"
+        "assert poller.Poller is poller.KQueuePoller",
+        environment=(("END_TO_END", "1"),),
+        must_run=("*/test_poller.py::KQueuePollerTests::*", "*/test_end_to_end.py::*"),
+    ),
+    Client(
+        "pyftpdlib", "pyftpdlib/ioloop.py", "READ, WRITE",
+        PYTEST,
+        ("tests",),
+        "from pyftpdlib.ioloop import IOLoop, Kqueue\n"
+        "print(IOLoop.__bases__[0].__name__)\n"
+        "assert issubclass(IOLoop, Kqueue)",
+        folder="{sources}",
+        packages=("pyftpdlib",),
+        hidden=("select.epoll", "select.poll"),
+        must_run=("tests/test_ioloop.py::KqueueIOLoopTestCase::*", "tests/test_functional.py::*"),
+    ),
+    Client(
+        "eventlet", "eventlet/hubs/kqueue.py", "READ, WRITE",
+        PYTEST,
+        ("tests", "--deselect", "tests/greenpool_test.py::Stress"),
+        "import warnings; warnings.simplefilter('ignore'); import eventlet.hubs; hub = eventlet.hubs.get_hub()\n"
+        "print(type(hub).__module__)\n"
+        "assert type(hub).__module__ == 'eventlet.hubs.kqueue'",
+        folder="{sources}",
+        environment=(("EVENTLET_HUB", "kqueue"),),
+        must_run=("tests/greenio_test.py::*", "tests/hub_test.py::test_fork", "tests/wsgi_test.py::*"),
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """Tests that are expected to fail, and why."""
+
+    client: str
+    pattern: str
+    side: str
+    """Whose the difference is: "Linux", "FreeBSD" (so it is there, too), "the suite" or "knote"."""
+    why: str
+
+    def covers(self, test: str) -> bool:
+        return test == self.pattern or (self.pattern.endswith("*") and test.startswith(self.pattern[:-1]))
+
+
+ROWS: Final = (
+    Row("trio", "trio/_core/_tests/test_io.py::test_wait_on_invalid_object", "knote",
+        "it wants nothing behind 'Bad file descriptor', where knote goes on: which filter, which number, why"),
+    Row("trio", "trio/_tests/test_unix_pipes.py::test_pipe_fully", "FreeBSD",
+        "EV_ADD of WRITE on a pipe without a reader is EPIPE there and here (S-152); macOS and trio take it"),
+    Row("trio", "trio/_tests/test_fakenet.py::test_recv_methods", "the suite",
+        "it knows ENOTCONN of Linux, macOS and Windows, and was told that this is FreeBSD"),
+    Row("trio", "trio/_tests/test_fakenet.py::test_nonwindows_functionality", "the suite", "the same"),
+    Row("trio", "trio/_tests/test_fakenet.py::test_getpeername", "the suite", "the same"),
+)  # fmt: skip
