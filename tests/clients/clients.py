@@ -67,7 +67,7 @@ CLIENTS: Final = (
         "assert Observer.__name__ == 'KqueueObserver'",
         folder="{sources}",
         packages=("watchdog",),
-        must_run=("tests/test_kqueue.py::*", "tests/test_emitter.py::test_create", "tests/test_emitter.py::test_mo*"),
+        must_run=("tests/test_kqueue.py::*", "tests/test_emitter.py::test_*"),
     ),
     Client(
         "Twisted", "twisted/internet/kqreactor.py", "READ, WRITE",
