@@ -260,10 +260,11 @@ class Queue:
                 if harvest.filled < len(events):
                     del events[harvest.filled :]
                 return events
-            if n < 0:
-                if n != -_EINTR:
-                    raise errors.os_error(-n)
-                run_signal_handlers()
+            if n < 0 and n != -_EINTR:
+                raise errors.os_error(-n)
+            # Not only after EINTR: what wakes a filter can come with the signal.  A handler that raises must do it
+            # before something is collected that nobody would return.
+            run_signal_handlers()
             if deadline == 0 or (deadline > 0 and now_ns(CLOCK_MONOTONIC) >= deadline):
                 return []
 
