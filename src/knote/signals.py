@@ -4,8 +4,8 @@ It is the one thing of the process that knote changes, and only while somebody l
 
 * the disposition of the signals that are listened to, see _kernel/kn_signal.h;
 * _signal.signal() and _signal.getsignal(), the C functions below those of signal, so that a handler which the
-  program installs later has the counting one in front of it at once, and not only at the next control(); and so
-  that the program sees its own, where the counting one is a Python function, too;
+  program installs later has the counting one in front of it at once; and so that the program sees its own where
+  the counting one is a Python function;
 * subprocess's permission to use vfork(2) and posix_spawn(3), while an ignored signal is listened to.  A handler
   stands in the place of SIG_IGN then, and execve(2) would make SIG_DFL of it; a child of fork(2) puts SIG_IGN back
   before it runs anything else.  subprocess documents these two switches as safe to set.

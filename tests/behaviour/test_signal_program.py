@@ -159,22 +159,22 @@ def test_faulthandler_before(kq: Any, chain: bool) -> None:
 @pytest.mark.needs("EVFILT_SIGNAL beside C")
 @pytest.mark.parametrize("chain", [False, True])
 def test_faulthandler_after(kq: Any, chain: bool) -> None:
-    """Put over ours, without Python's knowledge: the next call is in front of it again.  One that chains calls us
-    as the one before it, which is counted once and ends where the program's own handler is."""
+    """Put over ours, without Python's knowledge: the next change or event is in front of it again.  One that
+    chains calls us as the one before it, which is counted once and ends where the program's own handler is."""
     came: list[int] = []
     signal.signal(USR1, lambda number, _frame: came.append(number))
     apply(kq, sig(USR1))
     with open(os.devnull, "w") as dump:
         faulthandler.register(USR1, dump, chain=chain)
         try:
-            idle(kq)
+            assert ready(kq, sig(USR1)) == []
             for _ in range(3):
                 send(USR1)
                 assert data(kq) == [1]
             assert len(came) == (3 if chain else 0)
         finally:
             faulthandler.unregister(USR1)
-    idle(kq)
+    assert ready(kq, sig(USR1)) == []
     send(USR1)
     assert data(kq) == [1]
     assert len(came) == (4 if chain else 1)

@@ -24,7 +24,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -282,13 +281,6 @@ static inline int kn_signal_pending(int number)
     return sigpending(&set) == 0 && sigismember(&set, number) == 1;
 }
 
-/* Whether the calling thread blocks it.  Needs no lock. */
-static inline int kn_signal_blocked(int number)
-{
-    sigset_t set;
-    return pthread_sigmask(SIG_BLOCK, NULL, &set) == 0 && sigismember(&set, number) == 1;
-}
-
 /* -- bells: need no lock ------------------------------------------------------------------------------------------ */
 
 static inline void kn_bell_lower(struct kn_bell *b)
@@ -348,40 +340,18 @@ static inline void kn_bell_close(struct kn_bell *b)
 
 /* -- blocked signals: need no lock -------------------------------------------------------------------------------- */
 
-/* A descriptor that becomes readable whenever one of the signals of mask (bit n - 1: n) becomes pending, and does not
- * take it: an epoll set with a signalfd that is watched by edge and never read.  *signals is the signalfd. */
-static inline int kn_peek_create(int *signals)
+/* A signalfd that is never read, since that would take the signal: watched by edge it tells whenever one of the signals
+ * of mask (bit n - 1: n) becomes pending. */
+static inline int kn_peek_create(void)
 {
-    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data = {.u64 = 0}};
     uint64_t none = 0;
-    int result, set = epoll_create1(EPOLL_CLOEXEC);
-    if (set < 0)
-        return -errno;
-    *signals = (int)syscall(SYS_signalfd4, -1, &none, sizeof none, O_CLOEXEC | O_NONBLOCK);
-    if (*signals < 0) {
-        result = -errno;
-        close(set);
-        return result;
-    }
-    if (epoll_ctl(set, EPOLL_CTL_ADD, *signals, &event) < 0) {
-        result = -errno;
-        close(*signals);
-        close(set);
-        return result;
-    }
-    return set;
+    int fd = (int)syscall(SYS_signalfd4, -1, &none, sizeof none, O_CLOEXEC | O_NONBLOCK);
+    return fd < 0 ? -errno : fd;
 }
 
-static inline int kn_peek_watch(int signals, uint64_t mask)
+static inline int kn_peek_watch(int fd, uint64_t mask)
 {
-    return syscall(SYS_signalfd4, signals, &mask, sizeof mask, 0) < 0 ? -errno : 0;
-}
-
-/* Make it unreadable; whether it was readable. */
-static inline int kn_peek_lower(int set)
-{
-    struct epoll_event event;
-    return epoll_wait(set, &event, 1, 0) > 0;
+    return syscall(SYS_signalfd4, fd, &mask, sizeof mask, 0) < 0 ? -errno : 0;
 }
 
 /* -- fork --------------------------------------------------------------------------------------------------------- */

@@ -15,9 +15,7 @@ cdef class Bell:
 
 cdef class Peek:
     cdef readonly int fd
-    cdef int _signals
     cpdef int watch(self, unsigned long long mask) noexcept
-    cpdef bint lower(self) noexcept
     cpdef void close(self) noexcept
 
 
@@ -28,5 +26,4 @@ cpdef int give_back(int number) noexcept
 cpdef bint hides_ignored() noexcept
 cpdef long long count(int number) noexcept
 cpdef bint pending(int number) noexcept
-cpdef bint blocked(int number) noexcept
 cpdef object shown(object handler)

@@ -12,7 +12,6 @@ import contextlib
 import ctypes
 import errno
 import os
-import select
 import signal
 from types import FrameType
 from typing import Any
@@ -72,42 +71,22 @@ class Bell:
 
 
 class Peek:
-    """A descriptor that becomes readable when one of the watched signals becomes pending because it is blocked,
-    and does not take it; fd is -errno if there is none."""
+    """A signalfd that is never read: watched by edge it tells when one of its signals becomes pending, because it
+    is blocked, and does not take it; fd is -errno if there is none."""
 
     def __init__(self) -> None:
-        self._signals = -1
-        self._set: Any = None
-        mask = (ctypes.c_ulong * 16)()
-        try:
-            self._set = select.epoll()
-        except OSError as error:
-            self.fd = -(error.errno or errno.EMFILE)
-            return
-        self._signals = _signalfd(-1, mask, os.O_CLOEXEC | os.O_NONBLOCK)
-        if self._signals < 0:
-            self._set.close()
-            self.fd = self._signals
-            return
-        self._set.register(self._signals, select.EPOLLIN | select.EPOLLET)
-        self.fd = self._set.fileno()
+        self.fd = _signalfd(-1, (ctypes.c_ulong * 16)(), os.O_CLOEXEC | os.O_NONBLOCK)
 
     def watch(self, mask: int) -> int:
         """The signals to watch, bit n - 1 for signal n; 0 or -errno."""
         words = (ctypes.c_ulong * 16)()
         words[0] = mask
-        rc = _signalfd(self._signals, words, 0)
-        return min(rc, 0)
-
-    def lower(self) -> bool:
-        """Make fd unreadable until the next one comes; whether it was readable."""
-        return bool(self._set.poll(0, 1))
+        return min(_signalfd(self.fd, words, 0), 0)
 
     def close(self) -> None:
-        """Give the descriptors back; idempotent."""
+        """Give the descriptor back; idempotent."""
         if self.fd >= 0:
-            self._set.close()
-            os.close(self._signals)
+            os.close(self.fd)
             self.fd = -1
 
 
@@ -224,11 +203,6 @@ def count(number: int) -> int:
 def pending(number: int) -> bool:
     """Whether it waits for the calling thread to unblock it."""
     return number in signal.sigpending()
-
-
-def blocked(number: int) -> bool:
-    """Whether the calling thread blocks it."""
-    return number in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def shown(handler: Any) -> Any:

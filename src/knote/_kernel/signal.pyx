@@ -12,15 +12,13 @@ cdef extern from "kn_signal.h" nogil:
     int kn_signal_hides_ignored()
     long long kn_signal_count(int number)
     int kn_signal_pending(int number)
-    int kn_signal_blocked(int number)
     int kn_signal_watch_forks()
     kn_bell *kn_bell_open()
     void kn_bell_listen(kn_bell *b, int number)
     void kn_bell_unlisten(kn_bell *b, int number)
     void kn_bell_close(kn_bell *b)
-    int kn_peek_create(int *signals)
-    int kn_peek_watch(int signals, unsigned long long mask)
-    int kn_peek_lower(int set)
+    int kn_peek_create()
+    int kn_peek_watch(int fd, unsigned long long mask)
 
 kn_signal_watch_forks()
 
@@ -51,22 +49,17 @@ cdef class Bell:
 
 cdef class Peek:
     def __cinit__(self):
-        self._signals = -1
-        self.fd = kn_peek_create(&self._signals)
+        self.fd = kn_peek_create()
 
     def __dealloc__(self):
         self.close()
 
     cpdef int watch(self, unsigned long long mask) noexcept:
-        return kn_peek_watch(self._signals, mask)
-
-    cpdef bint lower(self) noexcept:
-        return kn_peek_lower(self.fd)
+        return kn_peek_watch(self.fd, mask)
 
     cpdef void close(self) noexcept:
         if self.fd >= 0:
             c_close(self.fd)
-            c_close(self._signals)
             self.fd = -1
 
 
@@ -90,9 +83,6 @@ cpdef long long count(int number) noexcept:
 
 cpdef bint pending(int number) noexcept:
     return kn_signal_pending(number)
-
-cpdef bint blocked(int number) noexcept:
-    return kn_signal_blocked(number)
 
 cpdef object shown(object handler):
     return handler

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import errno
+import sys
 from typing import TYPE_CHECKING
 
 from knote import signals
-from knote._kernel.signal import Bell, Peek, blocked, count, pending, settled
+from knote._kernel.signal import Bell, Peek, count, pending, settled
 from knote.constants import EV_CLEAR, EVFILT_SIGNAL
 from knote.filters.base import Filter
 from knote.knote import ACTIVE, DISABLED, SOFT
@@ -23,13 +24,13 @@ _LAST = 64
 class Signal(Filter):
     """Two witnesses, neither of which takes a signal from anybody (S-227).
 
-    What is delivered is counted by the handler in front of the program's (knote.signals); kn.period is the count
-    up to which the knote was told.  What is blocked is seen to be pending, by a signalfd that is never read: that
-    is told at once and ahead of the count, which reaches kn.period when the signal is unblocked and delivered at
-    last, or never if somebody takes it with sigwait(3).
+    What is delivered is counted by the handler in front of the program's (knote.signals), which raises the bell;
+    kn.period is the count up to which the knote was told.  What is blocked is seen to be pending, by a signalfd
+    that is never read.  That is told ahead of the count: kn.period is larger then, until the signal is unblocked
+    and counted, or taken by somebody's sigwait(3).
     """
 
-    __slots__ = ("_bell", "_knotes", "_mask", "_own", "_peek", "_ready", "_resting")
+    __slots__ = ("_bell", "_knotes", "_mask", "_own", "_peek", "_ready", "_remasked", "_resting")
 
     def __init__(self, host: Host) -> None:
         super().__init__()
@@ -42,6 +43,8 @@ class Signal(Filter):
         self._peek: Peek | None = None
         self._mask = 0
         """What the peek watches: bit n - 1 for signal n."""
+        self._remasked = False
+        """The peek's next word may be about its mask, and not about signals."""
         self._knotes: dict[int, Knote] = {}
 
     def attach(self, kn: Knote) -> int:
@@ -49,56 +52,52 @@ class Signal(Filter):
         if not 0 < kn.ident <= _LAST:
             return _EINVAL
         number = kn.ident
-        if self._bell is None:
-            bell = Bell()
-            if bell.fd < 0:
-                return -bell.fd
-            rc = self._own(bell.fd, self)
-            if rc < 0:
-                bell.close()
-                return -rc
-            self._bell = bell
+        rc = self._open()
+        if rc < 0:
+            return -rc
+        assert self._bell is not None
         rc = signals.subscribe(self._bell, number)
         if rc:
             return rc
-        if blocked(number):
-            rc = self._watch_pending(number)
-            if rc < 0:
-                signals.unsubscribe(self._bell, number)
-                return -rc
         kn.status |= SOFT
-        # What is pending already was sent before (S-230).
+        # What is pending already was sent before, and not to this knote (S-230).
         kn.period = count(number) + (1 if pending(number) else 0)
         self._knotes[number] = kn
+        bit = 1
+        self._watch(self._mask | bit << (number - 1))
+        # Asked at the next call, whether something has to be asked at each.
         self._resting.append(kn)
         return 0
 
-    def _watch_pending(self, number: int) -> int:
-        """0 or -errno."""
-        bit = 1 << (number - 1)
-        if self._mask & bit:
-            return 0
+    def _open(self) -> int:
+        """Have a bell and a peek; 0 or -errno."""
+        if self._bell is None:
+            bell = Bell()
+            rc = bell.fd if bell.fd < 0 else self._own(bell.fd, self)
+            if rc < 0:
+                bell.close()
+                return rc
+            self._bell = bell
         if self._peek is None:
             peek = Peek()
-            if peek.fd < 0:
-                return peek.fd
-            rc = self._own(peek.fd, self)
+            rc = peek.fd if peek.fd < 0 else self._own(peek.fd, self, True)
             if rc < 0:
                 peek.close()
                 return rc
             self._peek = peek
-        rc = self._peek.watch(self._mask | bit)
-        if rc == 0:
-            self._mask |= bit
-            # Another mask makes it readable, news or not: of the others only those are news that were not told.
-            if self._peek.lower():
-                for kn in self._knotes.values():
-                    if pending(kn.ident) and count(kn.ident) >= kn.period:
-                        self._activate(kn)
-        return rc
+        return 0
+
+    def _watch(self, mask: int) -> None:
+        # A new mask wakes who watches the signalfd, and what was told ahead already is no news.
+        self._mask = mask
+        for kn in self._knotes.values():
+            if kn.period > count(kn.ident):
+                self._remasked = True
+        if self._peek is not None:
+            self._peek.watch(mask)  # another mask of an open signalfd needs nothing that could be refused
 
     def touch(self, kn: Knote, flags: int, fflags: int, data: int) -> int:
-        """Filter.touch(): nothing to take; a knote that is enabled is asked again (S-233)."""
+        """Filter.touch(): nothing to take; the knote is asked again (S-233)."""
         self._resting.remove(kn)
         self._ready.append(kn)
         return 0
@@ -106,61 +105,51 @@ class Signal(Filter):
     def event(self, kn: Knote, hint: int) -> int:
         """Filter.event(): data is how often it came since it was last returned (S-224)."""
         number = kn.ident
-        # Asked at each call: the program may have replaced the handler, or blocked the signal.
-        if not settled(number) or signals.unturned:
+        if not settled(number) or (signals.unturned and "subprocess" in sys.modules):
             signals.keep(number)
-        if blocked(number):
-            self._watch_pending(number)
-        if self._peek is not None:
-            # What it has to say was true before this look; said afterwards it would be told twice.
-            self._notice()
-            self._ready.remove(kn)
+        if signals.unturned:
+            self._resting.append(kn)
         noticed = kn.status & ACTIVE != 0
         kn.status &= ~ACTIVE
-        self._resting.append(kn)
         total = count(number)
-        if total > kn.period:
-            kn.data = total - kn.period
-            kn.period = total
-            return 1
-        if pending(number):
-            # The first look that finds it, or word of another one; how many it is cannot be seen (S-456).
-            if total == kn.period or noticed:
-                kn.data = 1
-                kn.period += 1
-                return 1
-            return 0
-        # Told ahead, and taken by somebody else, or delivered.
-        kn.period = total
-        return 0
+        kn.data = max(total - kn.period, 0)
+        kn.period = max(total, kn.period)
+        if kn.period > total or noticed:
+            if pending(number):
+                if noticed:
+                    # How many they are cannot be seen (S-456).
+                    kn.data += 1
+                    kn.period += 1
+                # Asked at each call, until it is delivered or taken.
+                self._resting.append(kn)
+            else:
+                kn.period = total
+        return 1 if kn.data else 0
 
     def detach(self, kn: Knote) -> None:
         """Filter.detach()."""
         number = kn.ident
-        if number in self._knotes and self._knotes[number] is kn and self._bell is not None:
-            del self._knotes[number]
-            signals.unsubscribe(self._bell, number)
-            if self._mask >> (number - 1) & 1 and self._peek is not None:
-                self._mask &= ~(1 << (number - 1))
-                self._peek.watch(self._mask)
+        assert self._bell is not None
+        del self._knotes[number]
+        signals.unsubscribe(self._bell, number)
+        bit = 1
+        self._watch(self._mask & ~(bit << (number - 1)))
 
     def drain(self, number: int) -> None:
         """Drain.drain(): the handler has counted, or a signal became pending."""
         bell = self._bell
-        if bell is None or bell.fd != number:
-            self._notice()
-            return
-        bell.lower()
-        for kn in self._knotes.values():
-            if count(kn.ident) > kn.period:
-                self._activate(kn)
-
-    def _notice(self) -> None:
-        peek = self._peek
-        if peek is not None and peek.lower():
+        assert bell is not None
+        if bell.fd == number:
+            bell.lower()
             for kn in self._knotes.values():
-                if pending(kn.ident):
+                if count(kn.ident) > kn.period:
                     self._activate(kn)
+            return
+        news = not self._remasked
+        self._remasked = False
+        for kn in self._knotes.values():
+            if pending(kn.ident) and (news or kn.period <= count(kn.ident)):
+                self._activate(kn)
 
     def _activate(self, kn: Knote) -> None:
         kn.status |= ACTIVE
