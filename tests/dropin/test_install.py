@@ -48,8 +48,9 @@ def alone(code: str) -> str:
 
 
 def test_names_are_in_select() -> None:
-    """S-325: kqueue, kevent, and each constant with its value."""
+    """S-325: kqueue, kevent, and each constant with its value; Solaris' devpoll."""
     knote.install()
+    assert DYNAMIC.devpoll is knote.devpoll
     assert DYNAMIC.kqueue is knote.kqueue
     assert DYNAMIC.kevent is knote.kevent
     for name in KQ:
@@ -59,7 +60,7 @@ def test_names_are_in_select() -> None:
 def test_only_cpython_spellings() -> None:
     before = set(vars(select))
     knote.install()
-    assert set(vars(select)) - before == {"kqueue", "kevent", *KQ}
+    assert set(vars(select)) - before == {"kqueue", "kevent", "devpoll", *KQ}
 
 
 def test_a_program_for_bsd_runs_unchanged() -> None:
