@@ -1,6 +1,6 @@
 """One question per file; CASES is the list of them all."""
 
-from bench.cases import changes, idle, serve, wait_data, wait_nodata, wake
+from bench.cases import changes, idle, serve, timers, wait_data, wait_nodata, wake
 from bench.model import Case
 
 CASES: tuple[Case, ...] = (
@@ -10,4 +10,5 @@ CASES: tuple[Case, ...] = (
     idle.CASE,
     serve.CASE,
     wake.CASE,
+    timers.CASE,
 )

@@ -36,13 +36,15 @@ def _timeout_ns(timeout: Any) -> int:
     if isinstance(timeout, float):
         if timeout != timeout:
             raise errors.bad_timeout(timeout)
-        ns = math.ceil(timeout * 1e9) if abs(timeout) < 4e9 else (_FAR_NS if timeout > 0 else -1_000_000_000)
+        if timeout < 0:
+            raise errors.negative_timeout()  # also what rounds up to 0
+        ns = math.ceil(timeout * 1e9) if timeout < 4e9 else _FAR_NS
     else:
         try:
             ns = operator.index(timeout) * 1_000_000_000
         except TypeError:
             raise errors.bad_timeout(timeout) from None
-    if ns < 0 or (ns == 0 and timeout < 0):
+    if ns < 0:
         raise errors.negative_timeout()
     return ns if ns < _FAR_NS else -1
 
