@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from knote import EV_ADD, EV_EOF, EVFILT_READ, EVFILT_WRITE, kqueue
-from tests.behaviour.words import ready, read, write
+from tests.behaviour.words import read, ready, write
 from tests.support.plumbing import fill
 
 STEPS = 4
@@ -102,7 +102,7 @@ def replay(path: Path, watched: int, history: tuple[str, ...], opener: tuple[str
 
 @pytest.mark.parametrize("watched", [os.O_RDONLY, os.O_WRONLY], ids=["read", "write"])
 def test_every_order(tmp_path: Path, watched: int) -> None:
-    """S-119 ... S-121, S-153, S-414: the end comes with the last one to leave and goes with the next one to come."""
+    """S-119 ... S-121, S-153, S-414: the end comes with the last to leave, goes with the next to come."""
     path = tmp_path / "fifo"
     os.mkfifo(path)
     opener = ("r+",) if watched == os.O_WRONLY else ()

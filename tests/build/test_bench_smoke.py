@@ -10,7 +10,7 @@ import pytest
 
 pytestmark = pytest.mark.needs("bench/")
 
-CASES = ("wait-nodata", "wait-data", "changes", "idle", "serve", "wake")
+CASES = ("wait-nodata", "wait-data", "changes", "idle", "serve", "wake", "timers")
 
 
 def test_every_case_is_here() -> None:
