@@ -105,7 +105,8 @@ def test_judged_by_what_the_number_is_now(kq: Any) -> None:
             os.dup2(pair.a.fileno(), r)
             stack.callback(os.close, r)
             pair.b.close()
-            assert len(ready(kq, write(r, EV_ADD | EV_ONESHOT))) == 1
+            apply(kq, write(r, EV_ADD | EV_ONESHOT))
+            assert idents(ready(kq)) == [r]
             refused(kq, read(r, EV_ENABLE))
 
 
@@ -240,6 +241,30 @@ def test_a_call_with_room_returns_all(kq: Any) -> None:
         assert len(kq.control(None, 3, 0)) == 3
 
 
+def test_a_call_with_room_passes_over_what_is_denied(kq: Any) -> None:
+    """S-270: behind many that are below their mark there is one more that is true."""
+    with ExitStack() as stack:
+        pairs = [stack.enter_context(unix_pair()) for _ in range(40)]
+        for pair in pairs:
+            pair.b.send(b"five.")
+        marks = [1, *[100] * 38, 1]
+        apply(kq, *(read(pair.a, EV_ADD, NOTE_LOWAT, mark) for pair, mark in zip(pairs, marks, strict=True)))
+        assert idents(kq.control(None, 2, 0)) == [pairs[0].fd_a, pairs[-1].fd_a]
+
+
+def test_an_end_of_file_is_not_invented(kq: Any) -> None:
+    """RLIMIT_NOFILE 0, and a knote that is asked without the engine's word: select(2) answers for poll(2)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with unix_pair() as pair:
+        pair.b.send(b"x")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            (event,) = ready(kq, read(pair.a, EV_ADD, NOTE_LOWAT, 0))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert (event.flags, event.data) == (0, 1)
+
+
 def test_a_mark_of_nothing_is_told_once(kq: Any) -> None:
     """S-073; trace lowat_zero: NOTE_LOWAT of 0 with EV_CLEAR is true at once, and is not returned by the engine's
     word, too."""
@@ -252,3 +277,13 @@ def test_a_mark_of_nothing_is_told_once(kq: Any) -> None:
         pair.a.recv(5)
         assert [event.data for event in kq.control(None, 1, 0)] == [0]
         idle(kq)
+
+
+def test_marks_of_nothing_with_little_room(kq: Any) -> None:
+    """S-073: the engine tells of them in another order than they were made in; each comes once."""
+    with unix_pair() as one, unix_pair() as other:
+        apply(kq, read(one.a, EV_ADD | EV_CLEAR, NOTE_LOWAT, 0), read(other.a, EV_ADD | EV_CLEAR, NOTE_LOWAT, 0))
+        other.b.send(b"x")
+        one.b.send(b"x")
+        came = [ident for _ in range(4) for ident in idents(kq.control(None, 1, 0))]
+        assert sorted(came) == sorted([one.fd_a, other.fd_a])
