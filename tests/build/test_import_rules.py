@@ -28,7 +28,7 @@ CLOSED = {room for layer in CONTRACT["layers"] if "|" in layer for room in re.fi
 EXCEPTIONS = {tuple(line.split(" -> ")) for line in CONTRACT["ignore_imports"]}
 
 PROGRAMS = {"cli", "apps", "loops", "interfaces"}
-PUBLIC = {"", "constants", "errors", "buildinfo", "sealed"} | PROGRAMS
+PUBLIC = {"", "caps", "constants", "errors", "buildinfo", "sealed"} | PROGRAMS
 """What a program may import of knote: the package itself (""), the tables and helpers at the
 bottom, programs."""
 PRIVILEGED = {

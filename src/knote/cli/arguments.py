@@ -12,7 +12,7 @@ from knote.cli.say import say, show
 class Parser(argparse.ArgumentParser):
     """For one verb.  wrong: the exit status of a command line that cannot be read."""
 
-    def __init__(self, verb: str, description: str, examples: str, *, wrong: int = 2) -> None:
+    def __init__(self, verb: str, description: str, examples: str, *, wrong: int = 2, engine: bool = True) -> None:
         super().__init__(
             prog=f"knote {verb}",
             description=description,
@@ -21,11 +21,12 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
         self._wrong = wrong
-        self.add_argument(
-            "--engine",
-            metavar="NAME",
-            help="the kernel mechanism under the kqueue (default: $KNOTE_ENGINE, or the best there is)",
-        )
+        if engine:
+            self.add_argument(
+                "--engine",
+                metavar="NAME",
+                help="the kernel mechanism under the kqueue (default: $KNOTE_ENGINE, or the best there is)",
+            )
 
     def print_help(self, file: Any = None) -> None:
         """To standard output."""
