@@ -31,6 +31,8 @@ _listeners: dict[int, int] = {}
 """How many bells listen to each signal."""
 _keen: set[int] = set()
 """Those of them that somebody wants even where they are ignored."""
+_stuck: set[int] = set()
+"""Not listened to any more, and not given back yet: interpreted, only the main thread can do that."""
 _forks = fork_count()
 _real_signal = _signal.signal
 _real_getsignal = _signal.getsignal
@@ -74,10 +76,8 @@ def unsubscribe(bell: Bell, number: int) -> None:
             return
         _listeners.pop(number, None)
         _keen.discard(number)
-        give_back(number)
-        _turn_switches()
-        if not _listeners:
-            _unhook()
+        _stuck.add(number)
+        _let_go()
 
 
 def keep(number: int) -> None:
@@ -87,6 +87,17 @@ def keep(number: int) -> None:
         if number in _listeners:
             take(number, number in _keen)
             _turn_switches()
+        if _stuck:
+            _let_go()
+
+
+def _let_go() -> None:
+    for number in list(_stuck):
+        if number in _listeners or give_back(number) == 0:
+            _stuck.discard(number)
+    _turn_switches()
+    if not _listeners and not _stuck:
+        _unhook()
 
 
 def _notice_fork() -> None:
@@ -101,6 +112,7 @@ def _after_fork_in_child() -> None:
     _forks = fork_count()
     _listeners.clear()
     _keen.clear()
+    _stuck.clear()
     _turn_switches()
     _unhook()
 

@@ -321,6 +321,45 @@ print(subprocess._USE_VFORK, subprocess._USE_POSIX_SPAWN)
     assert said == ["True", "True", "True", "3", "[(1, 1)]", "True True"]
 
 
+@pytest.mark.needs("EVFILT_SIGNAL in children")
+def test_the_same_where_subprocess_is_imported_later() -> None:
+    """The next control() sees to it."""
+    said = told_by(
+        "del sys.modules['subprocess']"
+        + IGNORES
+        + """
+import subprocess
+assert counts() == []
+print(ignored(subprocess.run(status, capture_output=True, text=True).stdout))
+kq.close()
+print(subprocess._USE_VFORK)
+"""
+    )
+    assert said == ["True", "True"]
+
+
+def test_closing_in_another_thread_gives_back_what_it_can(kq: Any, engine: str) -> None:
+    """Interpreted, only the main thread can exchange handlers: then the next signal.signal() does the rest."""
+    import knote
+
+    def handler(_number: int, _frame: Any) -> None:
+        pass
+
+    signal.signal(USR1, handler)
+    queue = knote.kqueue(engine=engine)
+    apply(queue, sig(USR1))
+    closing = threading.Thread(target=queue.close)
+    closing.start()
+    closing.join()
+    assert signal.getsignal(USR1) is handler
+    signal.signal(USR2, signal.getsignal(USR2))
+    assert signal.getsignal(USR1) is handler
+    before = disposition(USR1)
+    apply(kq, sig(USR1))
+    apply(kq, sig(USR1, EV_DELETE))
+    assert disposition(USR1) == before
+
+
 def test_a_forked_child_counts_for_nobody() -> None:
     """S-237: it has its dispositions back, and may have queues of its own."""
     said = told_by(
