@@ -51,7 +51,7 @@ cdef class FileWatch(Drain):
     cpdef look(self, Source source)
     @cython.locals(inotify=Inotify, left=cython.int, more=cython.bint)
     cpdef drain(self, int number)
-    @cython.locals(watch=Watch)
+    @cython.locals(watch=Watch, last=Watch, n=cython.Py_ssize_t)
     cdef _take(self, int wd, unsigned int mask, unsigned int cookie, bint named)
     cdef _moved(self, Watch watch, unsigned int mask, unsigned int cookie)
     cdef _crossed(self, Watch watch, unsigned int mask)

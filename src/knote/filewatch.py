@@ -284,7 +284,12 @@ class FileWatch(Drain):
             return
         if not watch.touched:
             watch.touched = True
-            self._touched.append(watch)
+            n = len(self._touched)
+            last = self._touched[n - 1] if n else None
+            if last is not None and last.goes_after(mask, named):
+                self._touched.insert(n - 1, watch)
+            else:
+                self._touched.append(watch)
         if named and mask & IN_MOVED_FROM:
             watch.notes |= NOTE_WRITE
             self._moves[cookie] = (watch, mask)

@@ -38,6 +38,7 @@ cdef class Watch:
     @cython.locals(source=Source, kn=Knote)
     cdef bint _others(self) noexcept
     cpdef take(self, unsigned int mask, bint named)
+    cpdef bint goes_after(self, unsigned int mask, bint named) noexcept
     @cython.locals(seen=cython.uint, notes=cython.uint, state=Snapshot)
     cpdef unsigned int judge(self, unsigned int found) noexcept
     @cython.locals(notes=cython.uint, state=Snapshot)

@@ -192,6 +192,14 @@ class Watch:
         if mask & IN_CLOSE_WRITE:
             self.closed = True
 
+    def goes_after(self, mask: int, named: bool) -> bool:
+        """Whether the event behind this file's first is told of before it.
+
+        Linux tells first of the file that unlink(2) or rename(2) takes the name from, then of the directory or of
+        the file that gets it; FreeBSD tells of it last (vop_remove_post, vop_rename_post).
+        """
+        return self.seen == IN_ATTRIB and mask & (IN_DELETE if named else IN_MOVE_SELF) != 0
+
     def judge(self, found: int) -> int:
         """The notes of what a drain has collected, by what is different now."""
         seen = self.seen

@@ -253,6 +253,19 @@ def test_a_directory_and_its_parent(folder: Folder) -> None:
     assert folder.after(lambda: os.unlink(folder.path("x"))) == {parent: "WRITE"}
 
 
+def test_the_directory_is_told_of_before_the_file_that_leaves_it(folder: Folder) -> None:
+    """vop_remove_post, vop_rename_post: watchdog's kqueue emitter turns the order round, and relies on it."""
+    parent = folder.watch(folder.open("."), NOTE_WRITE)
+    gone, over, moved = (folder.watch(folder.file(name)) for name in "abc")
+    assert list(folder.told()) == [parent]
+    said = folder.after(lambda: os.unlink(folder.path("a")))
+    assert list(said.items()) == [(parent, "WRITE"), (gone, "DELETE")]
+    said = folder.after(lambda: os.rename(folder.path("c"), folder.path("b")))
+    assert list(said.items()) == [(parent, "WRITE"), (moved, "RENAME"), (over, "DELETE")]
+    said = folder.after(lambda: (os.chmod(folder.path("b"), 0o600), open(folder.path("d"), "w").close()))
+    assert list(said.items()) == [(moved, "ATTRIB"), (parent, "WRITE")]
+
+
 def test_two_directories_between_which_a_file_moves(folder: Folder) -> None:
     """S-183: both gain or lose an entry."""
     for name in ("d", "e"):
