@@ -20,16 +20,15 @@ import struct
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+import knote
 from knote import (
     EV_ADD,
     EV_CLEAR,
     EV_DELETE,
     EV_EOF,
     EV_ERROR,
-    EVFILT_EXCEPT,
     EVFILT_READ,
     EVFILT_WRITE,
-    NOTE_NODATA,
     errors,
     kevent,
     kqueue,
@@ -53,6 +52,10 @@ _UNASKED: Final = select.POLLERR | select.POLLHUP | select.POLLNVAL
 _DEFAULT: Final = select.POLLIN | select.POLLPRI | select.POLLOUT
 _USHRT_MAX: Final = 0xFFFF
 _INT_MAX = 0x7FFFFFFF
+
+# Not every BSD has these.  Without the first, out-of-band data wakes nobody; the second is for speed.
+EVFILT_EXCEPT: Final[int | None] = getattr(knote, "EVFILT_EXCEPT", None)
+_NODATA: Final[int] = getattr(knote, "NOTE_NODATA", 0)
 
 # What a number's knotes are, by filter; a sentinel is a READ by edge, which tells of hang-ups where reading is not
 # asked for.
@@ -299,7 +302,7 @@ class DevPoll:
             wanted |= _WRITES
         if not wanted:
             wanted = _SENTINEL
-        if mask & _PRI:
+        if mask & _PRI and EVFILT_EXCEPT is not None:
             wanted |= _EXCEPTS
         try:
             mode = os.fstat(number).st_mode
@@ -535,12 +538,12 @@ def _several(knotes: int) -> bool:
 def _changes(changes: list[kevent], number: int, mask: int, added: int, deleted: int) -> None:
     """udata is what poll() returns for the event: nothing is left to make."""
     for bit, filter, _, _ in _KNOTES:
-        if deleted & bit:
+        if deleted & bit and filter is not None:
             changes.append(kevent(number, filter, EV_DELETE))
     for bit, filter, flags, bits in _KNOTES:
-        if added & bit:
+        if added & bit and filter is not None:
             # poll(2) tells no number of bytes.
-            notes = NOTE_NODATA if filter == EVFILT_READ else 0
+            notes = _NODATA if filter == EVFILT_READ else 0
             changes.append(kevent(number, filter, EV_ADD | flags, notes, 0, (number, mask & bits)))
 
 
