@@ -1,5 +1,6 @@
 from knote.filewatch cimport FileWatch
 from knote.ready cimport ReadyList
+from knote.table cimport Table
 
 
 cdef class Host:
@@ -9,4 +10,4 @@ cdef class Host:
     cdef readonly object own
     cdef readonly object disown
     cdef readonly object open_clock
-    cdef readonly object enter
+    cdef readonly Table table

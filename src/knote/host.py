@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from knote.clock import Clock
     from knote.drain import Drain
     from knote.filewatch import FileWatch
-    from knote.knote import Knote
     from knote.ready import ReadyList
+    from knote.table import Table
 
     class Own(Protocol):
         """Host.own."""
@@ -27,11 +27,11 @@ class Host:
     ready: true, or to be asked, without the engine.  resting: not true, asked again at each call.  files: the
     queue's inotify.  own(fd, drain, edge=False): watch a descriptor of the filter's own; drain.drain(fd) is called
     when it is readable, with edge once for each wake-up that its file gives; 0 or -errno.  disown(fd): watch it no
-    more; it is still the filter's to close.  enter(kn): a knote that the filter made by itself is the
-    queue's.  open_clock(clock_id, drain): a Clock; OSError if it cannot be had.
+    more; it is still the filter's to close.  open_clock(clock_id, drain): a Clock; OSError if it cannot be had.
+    table: where the queue's knotes are found.
     """
 
-    __slots__ = ("disown", "enter", "files", "open_clock", "own", "ready", "resting")
+    __slots__ = ("disown", "files", "open_clock", "own", "ready", "resting", "table")
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Host:
         own: Own,
         disown: Callable[[int], None],
         open_clock: Callable[[int, Drain], Clock],
-        enter: Callable[[Knote], None],
+        table: Table,
     ) -> None:
         self.ready = ready
         self.resting = resting
@@ -49,4 +49,4 @@ class Host:
         self.own = own
         self.disown = disown
         self.open_clock = open_clock
-        self.enter = enter
+        self.table = table

@@ -30,7 +30,6 @@ cdef class Knotes:
     cdef list _filters
     cdef list _spare
 
-    cpdef _enter(self, Knote kn)
     @cython.locals(kn=Knote, source=Source)
     cpdef wake_resting(self)
     @cython.locals(kn=Knote)

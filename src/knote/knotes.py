@@ -57,7 +57,7 @@ class Knotes:
         """Counts the calls: what a call created, it returns in the order of its list."""
         self.files = FileWatch(self.ready, self.resting, self._own)
         self._filters: list[Filter | None] = filters.make_all(
-            Host(self.ready, self.resting, self.files, self._own, self._disown, self.open_clock, self._enter)
+            Host(self.ready, self.resting, self.files, self._own, self._disown, self.open_clock, self.table)
         )
         reads = self._filters[-EVFILT_READ]
         assert isinstance(reads, Read)
@@ -74,10 +74,6 @@ class Knotes:
     def _disown(self, fd: int) -> None:
         self.interest.disown(fd)
         self.drains.pop(fd, None)
-
-    def _enter(self, kn: Knote) -> None:
-        kn.born = self.turn
-        self.table.add(kn)
 
     def open_clock(self, clock_id: int, drain: Drain) -> Clock:
         """A clock whose timers are drained by drain.  OSError if it cannot be had."""
@@ -110,6 +106,12 @@ class Knotes:
             left.append(kn.udata)
             self._unlink(kn)
             kn.udata = None
+        while self.ready.count:
+            # What a filter made by itself for one event is in no table (NOTE_CHILD).
+            kn = self.ready.pop()
+            if kn is not None:
+                left.append(kn.udata)
+                kn.udata = None
         self.table = Table()
         self._spare.clear()
         return left

@@ -77,8 +77,8 @@ class Table:
     def remove(self, kn: Knote) -> None:
         """Take it out again."""
         knotes = self._others.get(kn.filter)
-        if knotes is not None:
-            knotes.pop(kn.ident, None)
+        if knotes is not None and knotes.get(kn.ident) is kn:
+            del knotes[kn.ident]
 
     def sources(self) -> list[Source]:
         """Every source, by descriptor number."""

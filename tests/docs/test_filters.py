@@ -14,6 +14,7 @@ from knote.filters import make_all
 from knote.filters.base import Filter
 from knote.host import Host
 from knote.ready import ReadyList
+from knote.table import Table
 from tests.docs.pages import FILTERS, SECTIONS, filter_pages, notes, sections
 
 pytestmark = pytest.mark.needs("docs/")
@@ -37,7 +38,7 @@ def _never(*_args: object) -> int:
     raise AssertionError("no filter needs a descriptor before its first knote")
 
 
-def _nothing(_one: object) -> None:
+def _nothing(_fd: int) -> None:
     pass
 
 
@@ -48,7 +49,7 @@ def _no_clock(_number: int, _drain: object) -> Clock:
 def filters() -> dict[str, Filter]:
     """Those that a queue has, by name."""
     ready, resting = ReadyList(1), ReadyList(3)
-    host = Host(ready, resting, FileWatch(ready, resting, _never), _never, _nothing, _no_clock, _nothing)
+    host = Host(ready, resting, FileWatch(ready, resting, _never), _never, _nothing, _no_clock, Table())
     by_number = {filt.id: filt for filt in make_all(host) if filt is not None}
     return {row.name: by_number[row.value] for row in constants.FILTERS if row.value in by_number}
 

@@ -18,6 +18,7 @@ from knote.filters.timer import Timer
 from knote.host import Host
 from knote.knote import Knote
 from knote.ready import ReadyList
+from knote.table import Table
 
 MS = 1_000_000
 FAR = 1_000_000 * MS
@@ -40,7 +41,7 @@ class Bench:
                 self._own,
                 self._disown,
                 self._open,
-                self._enter,
+                Table(),
             )
         )
 
@@ -48,9 +49,6 @@ class Bench:
         return 0
 
     def _disown(self, _fd: int) -> None:
-        pass
-
-    def _enter(self, _kn: Knote) -> None:
         pass
 
     def _open(self, number: int, _drain: object) -> Clock:

@@ -46,6 +46,8 @@ PROC_EXEC = 0x2
 PROC_EXIT = 0x80000000
 CLOCK_MONOTONIC = time.CLOCK_MONOTONIC
 _PID_MAX = 0x7FFFFFFF
+_ANNOUNCEMENT = -2
+"""In due: the knote of a NOTE_CHILD, which is in no table and watches nothing."""
 _ZOMBIE = ord("Z")
 _EAGAIN = errno.EAGAIN
 _ECHILD = errno.ECHILD
@@ -72,12 +74,16 @@ def children_of(pid: int) -> list[int]:
 
 
 class Proc(Filter):
-    """A connector per queue, and only while somebody asks for what it tells: sharing one would save the kernel a
-    copy of each message, and cost every queue a lock and a wake-up by another's thread."""
+    """What a knote needs is in the knote: due is its pidfd, -1 if it has none; fflags, data and shown are what it
+    will say, from the moment it is ACTIVE; with EV_EOF in shown the process has ended, and period is its status.
+
+    A connector per queue, and only while somebody asks for what it tells: sharing one would save the kernel a copy
+    of each message, and cost every queue a lock and a wake-up by another's thread.
+    """
 
     __slots__ = (
-        "_bare", "_by_fd", "_by_pid", "_connector", "_disown", "_enter", "_followed", "_forks", "_own", "_ready",
-        "_retuned", "_timer",
+        "_bare", "_by_fd", "_connector", "_disown", "_followed", "_forks", "_own", "_ready", "_retuned", "_table",
+        "_timer",
     )  # fmt: skip
 
     def __init__(self, host: Host) -> None:
@@ -85,15 +91,14 @@ class Proc(Filter):
         self.id = EVFILT_PROC
         self.forced = EV_CLEAR
         self._ready = host.ready
+        self._table = host.table
         self._own = host.own
         self._disown = host.disown
-        self._enter = host.enter
-        self._by_pid: dict[int, Life] = {}
-        self._by_fd: dict[int, Life] = {}
+        self._by_fd: dict[int, Knote] = {}
         self._bare: dict[int, Life] = {}
-        """Those without a pidfd that have not ended."""
+        """Those without a pidfd that have not ended, by number."""
         self._followed: dict[int, Life] = {}
-        """Those of which the connector tells."""
+        """Those of which the connector tells, by number."""
         self._connector: Connector | None = None
         self._retuned = True
         """The connector knows whom we follow."""
@@ -109,22 +114,21 @@ class Proc(Filter):
             return _ESRCH
         if kn.sfflags & NOTE_SIGNAL:
             return _EOPNOTSUPP
-        kn.status |= SOFT
-        life = Life(kn, kn.ident)
-        rc = self._begin(life, False)
+        rc = self._begin(kn, False)
         self._settle()
         return rc
 
-    def _begin(self, life: Life, tracked: bool) -> int:
+    def _begin(self, kn: Knote, tracked: bool) -> int:
         """Watch it; 0, or an errno and nothing has changed.  tracked: it was there a moment ago, gone or not."""
-        kn = life.kn
-        pid = life.pid
+        pid = kn.ident
+        kn.status |= SOFT
+        kn.due = -1
+        rc = 0
         if kn.sfflags & FOLLOWED:
             # First of all: what it does from now on is heard.
-            rc = self._follow(life)
+            rc = self._follow(kn)
             if rc:
                 return rc
-        rc = 0
         fd = pidfd_open(pid)
         if fd >= 0:
             if not kn.sfflags & NOTE_EXIT and not tracked and pidfd_state(fd) & IN:
@@ -134,160 +138,148 @@ class Proc(Filter):
             if rc:
                 close_fd(fd)
             else:
-                life.fd = fd
-                self._by_fd[fd] = life
+                kn.due = fd
+                self._by_fd[fd] = kn
         elif fd in (-_EMFILE, -_ENFILE):
-            rc = self._begin_bare(life)
+            rc = self._begin_bare(kn)
         elif tracked:
             # Waited for already: the connector's record of its end is on the way.
+            life = self._life(kn)
             life.gone = True
             self._bare[pid] = life
         else:
             # EINVAL and ENOENT are for 0 and for a thread that is not its process's first.
-            rc = _ESRCH if fd not in (-errno.ENOMEM, -errno.ENODEV, -errno.ENOSYS) else -fd
+            rc = -fd if fd in (-errno.ENOMEM, -errno.ENODEV, -errno.ENOSYS) else _ESRCH
         if rc:
-            self._unfollow(life)
-            return rc
-        self._by_pid[pid] = life
-        if life.fd < 0 and life.child:
-            self._ask(life)  # Ended already: there will be no word of it.
-        return 0
+            self._unfollow(kn)
+        return rc
 
-    def _begin_bare(self, life: Life) -> int:
+    def _begin_bare(self, kn: Knote) -> int:
+        life = self._life(kn)
         life.child = child_status(life.pid) != -_ECHILD
         rc = self._listen()
-        if rc and not life.child:
+        if rc and (not life.child or (self._timer < 0 and not self._start_sweep())):
             return _EMFILE
-        if rc:
-            if self._timer < 0 and not self._start_sweep():
-                return _EMFILE
-        else:
-            self._retuned = False
         self._bare[life.pid] = life
-        self._settle()  # From here on its end is heard.
-        if not life.child:
-            ended = has_ended(life.pid)
-            if ended < 0 or (ended and not life.kn.sfflags & NOTE_EXIT):
-                del self._bare[life.pid]
-                self._retuned = False
-                return -ended if ended < 0 else _ESRCH
-            if ended:
-                self._finish(life, -1)
+        self._retuned = False
+        self._settle()  # From here on its end is heard: of one before there will be no word.
+        if life.child:
+            self._ask(life)
+            return 0
+        ended = has_ended(life.pid)
+        if ended < 0 or (ended and not kn.sfflags & NOTE_EXIT):
+            self._let_go(kn)
+            return -ended if ended < 0 else _ESRCH
+        if ended:
+            self._finish(kn, -1)
         return 0
 
     def touch(self, kn: Knote, flags: int, fflags: int, data: int) -> int:
         """Filter.touch(): the notes as they come, EV_ADD or not (S-059, S-215)."""
         if fflags & NOTE_SIGNAL:
             return _EOPNOTSUPP
-        life = self._by_pid[kn.ident]
         before = kn.sfflags
         kn.sfflags = fflags
-        if fflags & FOLLOWED and not life.over:
-            rc = self._follow(life)
+        if fflags & FOLLOWED and not kn.shown & EV_EOF:
+            rc = self._follow(kn)
             if rc:
                 kn.sfflags = before
                 return rc
         else:
-            self._unfollow(life)
+            self._unfollow(kn)
         self._settle()
         kn.sdata = data
-        if life.over and fflags & NOTE_EXIT:
-            life.pending |= NOTE_EXIT
-        if life.pending or life.over or life.parent >= 0:
-            kn.status |= ACTIVE
+        if kn.shown & EV_EOF and fflags & NOTE_EXIT:
+            kn.fflags |= NOTE_EXIT
+            kn.data = kn.period
         return 0
 
     def detach(self, kn: Knote) -> None:
         """Filter.detach()."""
-        life = self._by_pid.pop(kn.ident, None)
-        if life is not None:
-            self._let_go(life)
+        if kn.due != _ANNOUNCEMENT:
+            self._let_go(kn)
             self._settle()
 
-    def _let_go(self, life: Life) -> None:
-        if life.fd >= 0:
+    def _let_go(self, kn: Knote) -> None:
+        fd = kn.due
+        if fd >= 0:
             # Closing does not take it out of the engine while a forked child holds a copy (S-398).
-            self._disown(life.fd)
-            del self._by_fd[life.fd]
-            close_fd(life.fd)
-            life.fd = -1
-        elif self._bare.pop(life.pid, None) is not None:
+            self._disown(fd)
+            del self._by_fd[fd]
+            close_fd(fd)
+            kn.due = -1
+        elif self._bare.pop(kn.ident, None) is not None:
             self._retuned = False
-        self._unfollow(life)
+        if self._followed:
+            self._unfollow(kn)
 
     # ---- what is true --------------------------------------------------------------------------------------
 
     def event(self, kn: Knote, hint: int) -> int:
         """Filter.event()."""
-        life = self._by_pid[kn.ident]
-        kn.shown = 0
-        kn.data = 0
-        kn.fflags = 0
-        if life.parent >= 0:
-            # On FreeBSD a knote of its own, gone once it is returned; what comes next is not merged with it, since
-            # both have something to say in data (S-210).
-            kn.fflags = NOTE_CHILD
-            kn.data = life.parent
-            kn.shown = EV_ONESHOT
-            life.parent = -1
-            if life.pending or life.over:
-                self._ready.append(kn)
-            return IS_ACTIVE
-        if not life.pending:
-            # Ended, and nobody asked for that: the knote goes without a word (S-205).
-            return DROP if life.over else NOT_ACTIVE
-        kn.fflags = life.pending
-        life.pending = 0
-        if life.over:
-            kn.shown = EV_EOF
-            kn.flags |= EV_ONESHOT
-            if kn.fflags & NOTE_EXIT:
-                kn.data = life.status
-        elif life.once:
+        if not kn.status & ACTIVE:
+            kn.fflags = 0
+            kn.data = 0
+            return NOT_ACTIVE
+        if kn.shown & EV_EOF:
+            if not kn.fflags:
+                # Ended, and nobody asked for that: the knote goes without a word (S-205).
+                return DROP
             kn.flags |= EV_ONESHOT
         return IS_ACTIVE
 
     def drain(self, number: int) -> None:
         """Drain.drain(): a process has ended, the connector says something, or it is time to ask."""
-        life = self._by_fd.get(number)
-        if life is not None:
-            if life.pid in self._followed:
+        kn = self._by_fd.get(number)
+        if kn is not None:
+            if kn.ident in self._followed:
                 # What it did comes before its end.
                 self._hear()
-            if not life.over:
-                status = exit_status(life.fd, life.pid)
+            if not kn.shown & EV_EOF:
+                status = exit_status(number, kn.ident)
                 if status != -_EAGAIN:
-                    self._finish(life, status)
+                    self._finish(kn, status)
         elif number == self._timer:
             self._sweep()
         elif self._connector is not None and number == self._connector.fd:
             self._hear()
         self._settle()
 
-    def _activate(self, kn: Knote) -> None:
+    def _activate(self, kn: Knote, notes: int) -> None:
+        if not kn.status & ACTIVE:
+            # What it said before was returned.
+            kn.fflags = 0
+            kn.data = 0
+        kn.fflags |= notes
         kn.status |= ACTIVE
         if not kn.status & DISABLED:
             self._ready.append(kn)
 
-    def _finish(self, life: Life, status: int) -> None:
+    def _finish(self, kn: Knote, status: int) -> None:
         if status < 0:
-            status = life.told
-        life.status = status
-        life.over = True
-        kn = life.kn
+            life = self._known(kn.ident)
+            status = -1 if life is None else life.told
+        self._let_go(kn)
+        kn.period = status
+        self._activate(kn, kn.sfflags & NOTE_EXIT)
+        kn.shown = EV_EOF
         if kn.sfflags & NOTE_EXIT:
-            life.pending |= NOTE_EXIT
-        self._let_go(life)
-        self._activate(kn)
+            kn.data = status
 
     def _ask(self, life: Life) -> None:
         # Of one without a pidfd.
         if life.child:
             status = child_status(life.pid)
             if status != -_EAGAIN:
-                self._finish(life, status)
+                self._finish(life.kn, status)
         elif life.gone or has_ended(life.pid) != 0:
-            self._finish(life, -1)
+            self._finish(life.kn, -1)
+
+    def _known(self, pid: int) -> Life | None:
+        return self._followed.get(pid) or self._bare.get(pid)
+
+    def _life(self, kn: Knote) -> Life:
+        return self._known(kn.ident) or Life(kn, kn.ident)
 
     # ---- the connector -------------------------------------------------------------------------------------
 
@@ -306,20 +298,20 @@ class Proc(Filter):
         self._forks = fork_count()
         return 0
 
-    def _follow(self, life: Life) -> int:
+    def _follow(self, kn: Knote) -> int:
         rc = self._listen()
         if rc:
             return rc
+        life = self._life(kn)
         self._followed[life.pid] = life
         self._retuned = False
         self._settle()
-        if life.kn.sfflags & NOTE_EXEC:
+        if kn.sfflags & NOTE_EXEC:
             life.image = image(life.pid)
         return 0
 
-    def _unfollow(self, life: Life) -> None:
-        if self._followed.get(life.pid) is life:
-            del self._followed[life.pid]
+    def _unfollow(self, kn: Knote) -> None:
+        if self._followed.pop(kn.ident, None) is not None:
             self._retuned = False
 
     def _settle(self) -> None:
@@ -328,7 +320,7 @@ class Proc(Filter):
             self._disown(self._timer)
             close_fd(self._timer)
             self._timer = -1
-        if self._retuned or self._connector is None:
+        if self._connector is None or (self._retuned and (self._followed or self._bare)):
             return
         self._retuned = True
         if not self._followed and not self._bare:
@@ -355,61 +347,45 @@ class Proc(Filter):
             elif n < 0:
                 return
             for i in range(n):
-                what = connector.what(i)
-                life = self._by_pid.get(connector.pid(i))
-                if life is None or life.over:
-                    continue
-                if what == PROC_FORK:
-                    self._forked(life, connector.value(i))
-                elif what == PROC_EXEC:
-                    self._executed(life)
-                elif what == PROC_EXIT:
-                    self._exited(life, connector.value(i))
+                life = self._known(connector.pid(i))
+                if life is not None:
+                    self._heard(life, connector.what(i), connector.value(i))
             n = connector.read()
 
-    def _forked(self, life: Life, child: int) -> None:
+    def _heard(self, life: Life, what: int, value: int) -> None:
         kn = life.kn
-        if kn.sfflags & NOTE_TRACK:
-            self._track(life, child)
-        if kn.sfflags & NOTE_FORK:
-            life.pending |= NOTE_FORK
-        if life.pending:
-            self._activate(kn)
-
-    def _executed(self, life: Life) -> None:
-        kn = life.kn
-        if kn.sfflags & NOTE_EXEC:
-            life.pending |= NOTE_EXEC
+        notes = kn.sfflags
+        if what == PROC_FORK:
+            errors = self._track(kn, value) if notes & NOTE_TRACK else 0
+            if errors or notes & NOTE_FORK:
+                self._activate(kn, errors | notes & NOTE_FORK)
+        elif what == PROC_EXEC and notes & NOTE_EXEC:
             life.image = image(life.pid)
-            self._activate(kn)
-
-    def _exited(self, life: Life, status: int) -> None:
-        if life.fd >= 0:
-            if pidfd_state(life.fd) & IN:
-                life.told = status  # Its pidfd says the same, and perhaps no status.
-            elif leader_state(life.pid) != _ZOMBIE:
+            self._activate(kn, NOTE_EXEC)
+        elif what == PROC_EXIT:
+            life.told = value
+            if kn.due < 0:
+                self._ask(life)
+            elif not pidfd_state(kn.due) & IN and leader_state(life.pid) != _ZOMBIE:
                 # When its pidfd was opened, the child that NOTE_TRACK found had gone and its number was another's.
-                life.told = status
-                self._finish(life, -1)
-            return
-        life.told = status
-        self._ask(life)
+                self._finish(kn, -1)
 
-    def _track(self, life: Life, child: int) -> None:
-        kn = life.kn
-        kid = self._by_pid.get(child)
-        if kid is None:
-            knote = Knote.__new__(Knote)
-            knote.begin(child, self, kn.flags & ~EV_ONESHOT, kn.sfflags, 0, kn.udata)
-            knote.status |= SOFT
-            kid = Life(knote, child)
-            kid.once = kn.flags & EV_ONESHOT != 0
+    def _track(self, kn: Knote, child: int) -> int:
+        """A followed process has a child; 0, or NOTE_TRACKERR.  The announcement is a knote of its own: both it and
+        NOTE_EXIT have something to say in data, and are never one event (S-210)."""
+        kid = Knote.__new__(Knote)
+        if self._table.find(self.id, child) is None:
+            kid.begin(child, self, kn.flags, kn.sfflags, 0, kn.udata)
             if self._begin(kid, True):
-                life.pending |= NOTE_TRACKERR
-                return
-            self._enter(knote)
-        kid.parent = life.pid
-        self._activate(kid.kn)
+                return NOTE_TRACKERR
+            self._table.add(kid)
+        told = Knote.__new__(Knote)
+        told.begin(child, self, kn.flags | EV_ONESHOT, 0, 0, kn.udata)
+        told.status |= SOFT
+        told.due = _ANNOUNCEMENT
+        self._activate(told, NOTE_CHILD)
+        told.data = kn.ident
+        return 0
 
     def _catch_up(self) -> None:
         """Messages were lost.  What /proc still shows is found there; a fork leaves no trace, so it is taken to
@@ -417,22 +393,20 @@ class Proc(Filter):
         todo = list(self._followed.values())
         while todo:
             life = todo.pop()
-            notes = life.kn.sfflags
-            if notes & NOTE_TRACK:
-                life.pending |= NOTE_TRACKERR
+            kn = life.kn
+            notes = kn.sfflags & NOTE_FORK
+            if kn.sfflags & NOTE_TRACK:
+                notes |= NOTE_TRACKERR
                 for child in children_of(life.pid):
-                    if child not in self._by_pid:
-                        self._track(life, child)
-                        if child in self._by_pid:
-                            todo.append(self._by_pid[child])
-            life.pending |= notes & NOTE_FORK
-            if notes & NOTE_EXEC:
+                    if child not in self._followed and not self._track(kn, child) and child in self._followed:
+                        todo.append(self._followed[child])
+            if kn.sfflags & NOTE_EXEC:
                 now = image(life.pid)
                 if now != life.image or now in (0, 1):
                     life.image = now
-                    life.pending |= NOTE_EXEC
-            if life.pending:
-                self._activate(life.kn)
+                    notes |= NOTE_EXEC
+            if notes:
+                self._activate(kn, notes)
         for life in list(self._bare.values()):
             self._ask(life)
 
