@@ -99,6 +99,16 @@ GATES: Final[tuple[Gate, ...]] = (
         why="what a child of C code does before it executes a program is beyond Python's hooks",
     ),
     Gate(
+        need="proc connector",
+        closed=lambda _asked: not installed.has_connector(),
+        why="forks and execs are told in the initial pid and user namespaces only (netlink, CN_PROC)",
+    ),
+    Gate(
+        need="user namespaces",
+        closed=lambda _asked: not installed.has_user_namespaces(),
+        why="a process may not make a user namespace here, in which the process connector is silent",
+    ),
+    Gate(
         need="docs/",
         closed=lambda _asked: not PAGE.exists(),
         why="an installed package is tested away from the documentation's sources",

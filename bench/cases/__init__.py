@@ -1,6 +1,6 @@
 """One question per file; CASES is the list of them all."""
 
-from bench.cases import changes, idle, serve, timers, wait_data, wait_nodata, wake
+from bench.cases import changes, exits, idle, serve, timers, wait_data, wait_nodata, wake
 from bench.model import Case
 
 CASES: tuple[Case, ...] = (
@@ -11,4 +11,5 @@ CASES: tuple[Case, ...] = (
     serve.CASE,
     wake.CASE,
     timers.CASE,
+    exits.CASE,
 )

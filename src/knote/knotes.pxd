@@ -32,7 +32,7 @@ cdef class Knotes:
 
     @cython.locals(kn=Knote, source=Source)
     cpdef wake_resting(self)
-    @cython.locals(kn=Knote)
+    @cython.locals(kn=Knote, rest=Knote)
     cpdef list clear(self)
     @cython.locals(filt=Filter)
     cpdef close(self)

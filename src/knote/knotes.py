@@ -108,10 +108,10 @@ class Knotes:
             kn.udata = None
         while self.ready.count:
             # What a filter made by itself for one event is in no table (NOTE_CHILD).
-            kn = self.ready.pop()
-            if kn is not None:
-                left.append(kn.udata)
-                kn.udata = None
+            rest = self.ready.pop()
+            if rest is not None:
+                left.append(rest.udata)
+                rest.udata = None
         self.table = Table()
         self._spare.clear()
         return left

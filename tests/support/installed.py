@@ -6,6 +6,8 @@ import ctypes
 import os
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -163,6 +165,27 @@ def has_filter(name: str) -> bool:
         return False
     with _registered(name) as refused:
         return not refused
+
+
+@cache
+def has_connector() -> bool:
+    """The kernel tells this process of forks and execs."""
+    import knote
+
+    with knote.kqueue() as kq:
+        change = knote.kevent(os.getpid(), knote.EVFILT_PROC, knote.EV_ADD, knote.NOTE_FORK)
+        try:
+            kq.control([change], 0)
+        except OSError:
+            return False
+    return True
+
+
+@cache
+def has_user_namespaces() -> bool:
+    """A process may leave the initial one (CLONE_NEWUSER)."""
+    program = "import ctypes; raise SystemExit(ctypes.CDLL(None).unshare(0x10000000) != 0)"
+    return subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 @cache

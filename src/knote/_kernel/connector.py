@@ -149,10 +149,13 @@ class Connector:
     def _parse(self, data: bytes, sender: tuple[int, int]) -> tuple[int, int, int]:
         if sender[0] or len(data) < _HEAD.size + _EVENT.size or _HEAD.unpack_from(data)[5] != _GROUP:
             return (0, 0, 0)
-        what, _, _, _, first, second, third = _EVENT.unpack_from(data, _HEAD.size)
+        what, _, _, thread, process, second, third = _EVENT.unpack_from(data, _HEAD.size)
+        # Threads once more: what came before the socket was tuned is there all the same.
+        if (what == FORK and second != third) or (what == EXIT and thread != process):
+            return (0, 0, 0)
         if what == FORK:
-            return (what, first, third)
-        return (what, first, second & 0xFFFF if what == EXIT else 0)
+            return (what, process, third)
+        return (what, process, second & 0xFFFF if what == EXIT else 0)
 
     def what(self, i: int) -> int:
         """PROC_EVENT_FORK, _EXEC or _EXIT; 0: nothing of interest."""

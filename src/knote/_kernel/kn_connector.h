@@ -159,13 +159,17 @@ static inline int kn_connector_read(int fd, struct kn_heard *heard)
         if (from[i].nl_pid || many[i].msg_len < KN_CN_WORD(event_data.exit.exit_signal) ||
             m[i].message.id.idx != CN_IDX_PROC)
             continue;
-        one->what = event->what;
-        if (event->what == PROC_EVENT_FORK) {
+        /* Threads once more: what came before the socket was tuned is there all the same. */
+        if (event->what == PROC_EVENT_FORK && event->event_data.fork.child_pid == event->event_data.fork.child_tgid) {
+            one->what = event->what;
             one->pid = event->event_data.fork.parent_tgid;
             one->value = event->event_data.fork.child_tgid;
         } else if (event->what == PROC_EVENT_EXEC) {
+            one->what = event->what;
             one->pid = event->event_data.exec.process_tgid;
-        } else if (event->what == PROC_EVENT_EXIT) {
+        } else if (event->what == PROC_EVENT_EXIT &&
+                   event->event_data.exit.process_pid == event->event_data.exit.process_tgid) {
+            one->what = event->what;
             one->pid = event->event_data.exit.process_tgid;
             one->value = (int)(event->event_data.exit.exit_code & 0xffff);
         }

@@ -1,7 +1,6 @@
 cimport cython
 
 from knote._kernel.connector cimport Connector
-from knote._kernel.fork cimport fork_count
 from knote._kernel.pidfd cimport child_status, exit_status, has_ended, image, leader_state, pidfd_open, pidfd_state
 from knote._kernel.time cimport close_fd, now_ns, timer_create, timer_set
 from knote.filters.base cimport Filter
@@ -30,7 +29,7 @@ cdef class Proc(Filter):
     cdef dict _followed
     cdef Connector _connector
     cdef bint _retuned
-    cdef unsigned int _forks
+    cdef int _opener
     cdef int _timer
 
     @cython.locals(rc=cython.int)
@@ -44,6 +43,7 @@ cdef class Proc(Filter):
     cpdef detach(self, Knote kn)
     @cython.locals(fd=cython.int)
     cdef _let_go(self, Knote kn)
+    @cython.locals(status=cython.int)
     cpdef int event(self, Knote kn, unsigned int hint) except -2
     @cython.locals(kn=Knote, status=cython.int)
     cpdef drain(self, int number)

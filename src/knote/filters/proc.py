@@ -15,7 +15,6 @@ import time
 from typing import TYPE_CHECKING
 
 from knote._kernel.connector import Connector
-from knote._kernel.fork import fork_count
 from knote._kernel.pidfd import child_status, exit_status, has_ended, image, leader_state, pidfd_open, pidfd_state
 from knote._kernel.time import close_fd, now_ns, timer_create, timer_set
 from knote.constants import (
@@ -82,8 +81,8 @@ class Proc(Filter):
     """
 
     __slots__ = (
-        "_bare", "_by_fd", "_connector", "_disown", "_followed", "_forks", "_own", "_ready", "_retuned", "_table",
-        "_timer",
+        "_bare", "_by_fd", "_connector", "_disown", "_followed", "_opener", "_own", "_ready", "_retuned",
+        "_table", "_timer",
     )  # fmt: skip
 
     def __init__(self, host: Host) -> None:
@@ -102,7 +101,8 @@ class Proc(Filter):
         self._connector: Connector | None = None
         self._retuned = True
         """The connector knows whom we follow."""
-        self._forks = 0
+        self._opener = 0
+        """The process that opened it."""
         self._timer = -1
         """The sweep's timerfd."""
 
@@ -221,6 +221,11 @@ class Proc(Filter):
             kn.fflags = 0
             kn.data = 0
             return NOT_ACTIVE
+        if kn.due >= 0:
+            # It forked or executed; has it ended since, that is the same event (S-206).
+            status = exit_status(kn.due, kn.ident)
+            if status != -_EAGAIN:
+                self._finish(kn, status)
         if kn.shown & EV_EOF:
             if not kn.fflags:
                 # Ended, and nobody asked for that: the knote goes without a word (S-205).
@@ -295,7 +300,7 @@ class Proc(Filter):
             connector.close(True)
             return -rc
         self._connector = connector
-        self._forks = fork_count()
+        self._opener = os.getpid()
         return 0
 
     def _follow(self, kn: Knote) -> int:
@@ -371,7 +376,7 @@ class Proc(Filter):
                 self._finish(kn, -1)
 
     def _track(self, kn: Knote, child: int) -> int:
-        """A followed process has a child; 0, or NOTE_TRACKERR.  The announcement is a knote of its own: both it and
+        """A followed process has a child; 0, or NOTE_TRACKERR.  The announcement is a knote of its own: it and
         NOTE_EXIT have something to say in data, and are never one event (S-210)."""
         kid = Knote.__new__(Knote)
         if self._table.find(self.id, child) is None:
@@ -440,5 +445,5 @@ class Proc(Filter):
             self._timer = -1
         if self._connector is not None:
             # A forked child shares the socket with its parent, which goes on listening.
-            self._connector.close(self._forks == fork_count())
+            self._connector.close(self._opener == os.getpid())
             self._connector = None
