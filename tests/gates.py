@@ -10,6 +10,7 @@ for is there, and test_gates.py then asks to take it out.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -122,6 +123,16 @@ GATES: Final[tuple[Gate, ...]] = (
         need="io_uring",
         closed=lambda _asked: not installed.has_io_uring(),
         why="io_uring_setup(2) is refused here: by the kernel, by kernel.io_uring_disabled or by seccomp",
+    ),
+    Gate(
+        need="root",
+        closed=lambda _asked: os.getuid() != 0,
+        why="only root can become somebody who may not read a file that it has open",
+    ),
+    Gate(
+        need="user namespaces",
+        closed=lambda _asked: bool(namespaces.refusal(0)),
+        why="unshare(CLONE_NEWUSER) is refused here, without which inotify's limits are everybody's",
     ),
     Gate(
         need="mq_open",

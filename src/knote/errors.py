@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import resource
+import stat
 from typing import TYPE_CHECKING
 
 from knote import constants
@@ -109,6 +110,49 @@ def limit_hint(number: int) -> str:
     return ""
 
 
+def _inotify_limit(name: str, what: str) -> str:
+    # Each user namespace has limits of its own below those of the system (namespaces(7)); the lower one was hit.
+    paths = (f"fs/inotify/max_user_{name}", f"user/max_inotify_{name}")
+    limits = {path.replace("/", "."): _sysctl(path) for path in paths}
+    known = {key: int(value) for key, value in limits.items() if value.isdigit()}
+    sysctl = min(known, key=lambda key: known[key]) if known else "fs.inotify.max_user_" + name
+    return f": a user may {what} (sysctl {sysctl}, now {limits[sysctl]}); 'sysctl {sysctl}=N' raises it"
+
+
+def _is_file(fd: int) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(fd).st_mode)
+    except (OSError, OverflowError):
+        return False
+
+
+def _has_descriptors_left() -> bool:
+    try:
+        os.close(os.open("/", os.O_PATH | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+def _inotify_hint(change: kevent, number: int) -> str:
+    """What inotify(7) refused, and what can be done; '' for what is not its own."""
+    watches = constants.EVFILT_VNODE, constants.EVFILT_READ, constants.EVFILT_WRITE
+    if change.filter not in watches or (change.filter != constants.EVFILT_VNODE and not _is_file(change.ident)):
+        return ""
+    if number == errno.ENOSPC:
+        return _inotify_limit("watches", "watch only so many files")
+    if number == errno.EMFILE and _has_descriptors_left():
+        return _inotify_limit("instances", "have only so many queues that watch files")
+    if number == errno.EACCES:
+        return ": inotify(7) wants a file that this user may read; 'chmod a+r' allows it, or ask as its owner"
+    if number == errno.ENOENT and change.flags & constants.EV_ADD:
+        return ": the way from a descriptor to its file is /proc/self/fd, and /proc is not mounted here"
+    if number == errno.EINVAL and change.filter == constants.EVFILT_VNODE and not change.flags & _BOTH == _BOTH:
+        return ": not a file, a directory or anything else that a file system holds"
+    return ""
+
+
+_BOTH = constants.EV_ENABLE | constants.EV_DISABLE
 _PROCESS = (errno.ESRCH, errno.EOPNOTSUPP, errno.EMFILE, errno.EINVAL)
 _CAP_NET_ADMIN = 12
 
@@ -193,6 +237,9 @@ def refused(change: kevent | None, number: int) -> OSError:
         return os_error(number)
     name = constants.filter_text(change.filter)
     text = f"EVFILT_{name} {constants.ident_text(change.filter)}={change.ident}"
+    hint = _inotify_hint(change, number)
+    if hint:
+        return os_error(number, text + hint)
     if change.filter == constants.EVFILT_TIMER and number == errno.EINVAL:
         text += (
             f" data={change.data} fflags={change.fflags:#x}: a period must be >= 0 with at most one unit"
