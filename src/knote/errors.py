@@ -147,7 +147,7 @@ def _inotify_hint(change: kevent, number: int) -> str:
         return ": inotify(7) wants a file that this user may read; 'chmod a+r' allows it, or ask as its owner"
     if number == errno.ENOENT and change.flags & constants.EV_ADD:
         return ": the way from a descriptor to its file is /proc/self/fd, and /proc is not mounted here"
-    if number == errno.EINVAL and change.filter == constants.EVFILT_VNODE and not change.flags & _BOTH == _BOTH:
+    if number == errno.EINVAL and change.filter == constants.EVFILT_VNODE and change.flags & _BOTH != _BOTH:
         return ": not a file, a directory or anything else that a file system holds"
     return ""
 
