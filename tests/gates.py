@@ -165,6 +165,11 @@ GATES: Final[tuple[Gate, ...]] = (
         why="memory can be made short for a process only in a cgroup, and making one needs root",
     ),
     Gate(
+        need="watchfiles",
+        closed=lambda _asked: find_spec("watchfiles") is None or find_spec("watchdog") is None,
+        why="watchfiles and watchdog are not installed, which knote's extra `bench` has",
+    ),
+    Gate(
         need="gevent",
         closed=lambda _asked: find_spec("gevent") is None,
         why="gevent is not installed, which knote's extra `test` has",

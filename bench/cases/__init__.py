@@ -1,6 +1,6 @@
 """One question per file; CASES is the list of them all."""
 
-from bench.cases import changes, exits, idle, serve, timers, wait_data, wait_nodata, wake
+from bench.cases import changes, exits, files, idle, serve, timers, wait_data, wait_nodata, wake
 from bench.model import Case
 
 CASES: tuple[Case, ...] = (
@@ -12,4 +12,5 @@ CASES: tuple[Case, ...] = (
     wake.CASE,
     timers.CASE,
     exits.CASE,
+    files.CASE,
 )

@@ -10,7 +10,8 @@ import pytest
 
 pytestmark = pytest.mark.needs("bench/")
 
-CASES = ("wait-nodata", "wait-data", "changes", "idle", "serve", "wake", "timers")
+CASES = ("wait-nodata", "wait-data", "changes", "idle", "serve", "wake", "timers", "files")
+NEEDS = {"files": "watchfiles"}
 
 
 def test_every_case_is_here() -> None:
@@ -97,7 +98,9 @@ def test_processes_add_their_rounds_up() -> None:
     assert skipped == Skipped("other", "?")
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.needs(NEEDS[name]) if name in NEEDS else ()) for name in CASES]
+)
 def test_a_tiny_round(name: str, tmp_path: Path) -> None:
     from bench import report, runner
     from bench.cases import CASES as listed
