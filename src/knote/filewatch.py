@@ -349,7 +349,7 @@ class FileWatch(Drain):
             parts = _EVERYTHING if self._lost or watch.seen & IN_IGNORED else 0
             if watch.seen & IN_MODIFY:
                 parts |= CONTENTS
-            if watch.seen & IN_ATTRIB:
+            if watch.seen & IN_ATTRIB or watch.notes & NOTE_WRITE:
                 parts |= ATTRIBUTES
             for source in watch.sources:
                 found = state.compare(source.fd, parts)

@@ -43,6 +43,7 @@ cdef class Watch:
     cpdef unsigned int judge(self, unsigned int found) noexcept
     @cython.locals(notes=cython.uint, state=Snapshot)
     cdef unsigned int _attributes(self, unsigned int found) noexcept
+    cdef unsigned int _entries(self, unsigned int found) noexcept
     @cython.locals(notes=cython.uint)
     cdef unsigned int _contents(self, unsigned int found) noexcept
     @cython.locals(notes=cython.uint, state=Snapshot)

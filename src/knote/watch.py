@@ -221,7 +221,16 @@ class Watch:
             notes |= self._attributes(found)
         if state is not None and state.regular:
             notes |= self._contents(found)
+        elif self.notes & NOTE_WRITE:
+            notes |= self._entries(found)
         return notes
+
+    def _entries(self, found: int) -> int:
+        # Looking at its links takes away what its parent would see of its removal.
+        if found & UNLINKED and found & NAMELESS:
+            return NOTE_DELETE
+        # One subdirectory took another's place, of which inotify says nothing.
+        return NOTE_LINK if found & (LINKED | UNLINKED) else 0
 
     def _attributes(self, found: int) -> int:
         # unlink(2) of an open file is IN_ATTRIB, never IN_DELETE_SELF: that comes with the last close (S-425).
