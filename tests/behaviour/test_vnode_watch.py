@@ -34,6 +34,7 @@ from knote import (
 )
 from tests.behaviour.files import EVERY, PASSING, Folder, notes
 from tests.behaviour.words import apply, idle, polls, read, ready, vnode
+from tests.support import namespaces
 from tests.support.events import brief, idents, keys
 from tests.support.leaks import descriptors
 from tests.support.waiting import SOON
@@ -467,3 +468,21 @@ def _limit(soft: int, hard: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+
+
+@pytest.mark.needs("mount namespace")
+@namespaces.in_new(namespaces.MOUNT)
+def test_a_file_system_that_is_detached(engine: str, tmp_path: Path) -> None:
+    """S-191: umount(2) is refused under an open descriptor; umount -l takes the names away, and the file lives on,
+    with its knote: Linux revokes nothing."""
+    namespaces.check(namespaces.libc.mount(b"none", bytes(tmp_path), b"tmpfs", 0, None))
+    with knote.kqueue(engine=engine) as kq:
+        folder = Folder(tmp_path, kq)
+        fd = folder.watch(folder.file("f"))
+        assert namespaces.libc.umount2(bytes(tmp_path), 0) < 0
+        assert folder.after(lambda: namespaces.check(namespaces.libc.umount2(bytes(tmp_path), 2))) == {}
+        assert folder.after(lambda: os.write(fd, b"x")) == {fd: "WRITE"}
+        folder.close()
+        assert ready(kq) == []
+        assert ready(kq) == []
+        assert kq.knotes() == []
