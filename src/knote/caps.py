@@ -12,6 +12,7 @@ import platform
 import socket
 import time
 from functools import cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from knote import constants
@@ -175,7 +176,7 @@ def _pressure() -> Cap:
     rc = write_text(fd, b"some 1000000 2000000")
     os.close(fd)
     if rc < 0:
-        return Cap(name, False, _words(-rc, (errno.EPERM, "before Linux 6.5 it takes CAP_SYS_RESOURCE")))
+        return Cap(name, False, _words(-rc, (errno.EPERM, "older kernels ask for CAP_SYS_RESOURCE")))
     return Cap(name, True, "without CAP_SYS_RESOURCE in windows that are multiples of 2 s; knote's are 2 s")
 
 
@@ -284,8 +285,6 @@ _REFUSED: Final = {
     ("EVFILT_JAIL", ""): _NO_JAILS,
     ("EVFILT_JAILDESC", ""): _NO_JAILS,
     ("EVFILT_SENDFILE", ""): "FreeBSD's own; Linux' sendfile(2) returns when it has sent",
-    ("EVFILT_AIO", ""): "not built yet",
-    ("EVFILT_LIO", ""): "not built yet",
     ("EVFILT_PROC", "NOTE_SIGNAL"): "Linux tells nobody of the signals of another process",
     **{
         ("EVFILT_PROCDESC", note): "a pidfd tells NOTE_EXIT only; EVFILT_PROC has the others"
@@ -321,7 +320,12 @@ def notes_of(name: str) -> tuple[str, ...]:
 
 def _filters(facilities: dict[str, Cap]) -> tuple[FilterCap, ...]:
     rows = []
+    # No kevent adds such a knote, a request does; where neither io_uring nor POSIX AIO is, threads carry it out.
+    requests = find_spec("knote.aio") is not None
     for row in constants.FILTERS:
+        if row.name in ("EVFILT_AIO", "EVFILT_LIO"):
+            rows.append(FilterCap(row.name, "", requests, ("knote.aio",), "" if requests else "not built yet"))
+            continue
         for note in ("", *(notes_of(row.name) if row.name in _NEEDS else ())):
             why = _REFUSED.get((row.name, note), "")
             by = () if why else _NOTE_NEEDS.get((row.name, note)) or _NEEDS[row.name]

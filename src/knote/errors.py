@@ -221,6 +221,9 @@ _WHY = {
         "NOTE_MEMORYSTATUS_PRESSURE_NORMAL: Linux does not tell that pressure has ended; it has when no event"
         " comes for two seconds"
     ),
+    (constants.EVFILT_MEMORYSTATUS, errno.EPERM): (
+        "this kernel lets only who has CAP_SYS_RESOURCE ask for pressure; newer ones let everybody"
+    ),
     (constants.EVFILT_MEMORYSTATUS, errno.EACCES): (
         "this sandbox does not let /proc/pressure/memory be opened for writing, which is how one asks to be told"
     ),
