@@ -1,0 +1,207 @@
+/* io_uring(7) by its three system calls.  All return n or -errno.
+ *
+ * The submission queue belongs to whoever holds the kqueue's lock; the kernel takes from it only inside
+ * io_uring_enter(2), since no ring of knote's has a kernel thread that polls (IORING_SETUP_SQPOLL).  The completion
+ * queue is filled by the kernel at any time, on any core. */
+#ifndef KN_URING_H
+#define KN_URING_H
+
+#include <errno.h>
+#include <linux/io_uring.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef IORING_SETUP_SUBMIT_ALL
+#define IORING_SETUP_SUBMIT_ALL (1U << 7) /* Linux 5.18 */
+#endif
+
+/* One mapping for both queues and completions that are kept, not dropped, when their queue is full: both are older
+ * than 5.10, and without them the rest of this file would be wrong. */
+#define KN_RING_NEEDS (IORING_FEAT_SINGLE_MMAP | IORING_FEAT_NODROP)
+
+struct kn_landed {
+    uint64_t token;
+    int32_t result;
+    uint32_t flags;
+};
+
+struct kn_ring {
+    int fd;
+    uint32_t sq_mask, cq_mask, sq_entries, cq_entries;
+    uint32_t tail; /* of the submission queue, entries that the kernel has not been told of included */
+    uint32_t *sq_head, *sq_tail, *sq_flags, *cq_head, *cq_tail;
+    struct io_uring_sqe *sqes;
+    struct io_uring_cqe *cqes;
+    void *rings;
+    size_t rings_size, sqes_size;
+};
+
+static inline void kn_ring_close(struct kn_ring *r)
+{
+    if (r->sqes)
+        munmap(r->sqes, r->sqes_size);
+    if (r->rings)
+        munmap(r->rings, r->rings_size);
+    if (r->fd >= 0)
+        close(r->fd);
+    memset(r, 0, sizeof *r);
+    r->fd = -1;
+}
+
+static inline void *kn_ring_map(int fd, size_t size, off_t offset)
+{
+    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, offset);
+    return at == MAP_FAILED ? NULL : at;
+}
+
+/* A ring with room for so many submissions and completions.  flags: IORING_SETUP_*; those that the kernel does not
+ * know (EINVAL) are left away. */
+static inline int kn_ring_open(struct kn_ring *r, uint32_t entries, uint32_t completions, uint32_t flags)
+{
+    struct io_uring_params p;
+    size_t sq_size, cq_size;
+    uint32_t *array;
+    int rc;
+
+    memset(r, 0, sizeof *r);
+    r->fd = -1;
+    for (;;) {
+        memset(&p, 0, sizeof p);
+        p.flags = flags | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+        p.cq_entries = completions;
+        r->fd = (int)syscall(SYS_io_uring_setup, entries, &p);
+        if (r->fd >= 0 || errno != EINVAL || !flags)
+            break;
+        flags = 0;
+    }
+    if (r->fd < 0)
+        return -errno;
+    if ((p.features & KN_RING_NEEDS) != KN_RING_NEEDS) {
+        kn_ring_close(r);
+        return -ENOSYS;
+    }
+    sq_size = p.sq_off.array + p.sq_entries * sizeof(uint32_t);
+    cq_size = p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe);
+    r->rings_size = sq_size > cq_size ? sq_size : cq_size;
+    r->sqes_size = p.sq_entries * sizeof(struct io_uring_sqe);
+    r->rings = kn_ring_map(r->fd, r->rings_size, IORING_OFF_SQ_RING);
+    r->sqes = r->rings ? (struct io_uring_sqe *)kn_ring_map(r->fd, r->sqes_size, IORING_OFF_SQES) : NULL;
+    if (!r->sqes) {
+        rc = -errno;
+        kn_ring_close(r);
+        return rc;
+    }
+    r->sq_head = (uint32_t *)((char *)r->rings + p.sq_off.head);
+    r->sq_tail = (uint32_t *)((char *)r->rings + p.sq_off.tail);
+    r->sq_flags = (uint32_t *)((char *)r->rings + p.sq_off.flags);
+    r->cq_head = (uint32_t *)((char *)r->rings + p.cq_off.head);
+    r->cq_tail = (uint32_t *)((char *)r->rings + p.cq_off.tail);
+    r->cqes = (struct io_uring_cqe *)((char *)r->rings + p.cq_off.cqes);
+    r->sq_mask = p.sq_entries - 1;
+    r->cq_mask = p.cq_entries - 1;
+    r->sq_entries = p.sq_entries;
+    r->cq_entries = p.cq_entries;
+    r->tail = *r->sq_tail;
+    /* Which entry stands in which place: always its own, so this is written once. */
+    array = (uint32_t *)((char *)r->rings + p.sq_off.array);
+    for (uint32_t i = 0; i < p.sq_entries; i++)
+        array[i] = i;
+    return r->fd;
+}
+
+/* Whether the kernel knows an operation; -errno where it cannot be asked. */
+static inline int kn_ring_knows(const struct kn_ring *r, int op)
+{
+    enum { OPS = 256 };
+    struct {
+        struct io_uring_probe head;
+        struct io_uring_probe_op ops[OPS];
+    } probe;
+    memset(&probe, 0, sizeof probe);
+    if (syscall(SYS_io_uring_register, r->fd, IORING_REGISTER_PROBE, &probe, OPS) < 0)
+        return -errno;
+    return op < probe.head.ops_len && probe.ops[op].flags & IO_URING_OP_SUPPORTED;
+}
+
+/* How many entries the kernel has not taken yet. */
+static inline uint32_t kn_ring_pending(const struct kn_ring *r)
+{
+    return r->tail - __atomic_load_n(r->sq_head, __ATOMIC_ACQUIRE);
+}
+
+/* Write the next entry.  The flags of all operations share one place, and so do the offset and the second address.
+ * -EBUSY: the queue is full until the next submission. */
+static inline int kn_ring_prepare(struct kn_ring *r, int op, int fd, uint64_t addr, uint32_t len, uint64_t offset,
+                                  uint32_t flags, uint64_t token)
+{
+    struct io_uring_sqe *sqe;
+    if (kn_ring_pending(r) == r->sq_entries)
+        return -EBUSY;
+    sqe = &r->sqes[r->tail & r->sq_mask];
+    memset(sqe, 0, sizeof *sqe);
+    sqe->opcode = (uint8_t)op;
+    sqe->fd = fd;
+    sqe->addr = addr;
+    sqe->len = len;
+    sqe->off = offset;
+    sqe->rw_flags = (int)flags;
+    sqe->user_data = token;
+    r->tail++;
+    return 0;
+}
+
+/* Hand what was prepared to the kernel, and wait for so many completions (0: do not wait).  How many entries it took.
+ * Release pairs with the kernel's acquire of the tail: it must not read an entry before that was written
+ * (io_uring(7), "Memory ordering"). */
+static inline int kn_ring_submit(struct kn_ring *r, uint32_t wait)
+{
+    uint32_t n = kn_ring_pending(r);
+    /* Only a call that asks for completions moves those that found their queue full (IORING_SQ_CQ_OVERFLOW). */
+    uint32_t flags = wait || __atomic_load_n(r->sq_flags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW
+                         ? IORING_ENTER_GETEVENTS
+                         : 0;
+    long rc;
+    __atomic_store_n(r->sq_tail, r->tail, __ATOMIC_RELEASE);
+    if (!n && !flags)
+        return 0;
+    rc = syscall(SYS_io_uring_enter, r->fd, n, wait, flags, NULL, (size_t)(_NSIG / 8));
+    return rc < 0 ? -errno : (int)rc;
+}
+
+/* Take back what was prepared and the kernel has not taken: how many entries, the last ones. */
+static inline uint32_t kn_ring_retract(struct kn_ring *r)
+{
+    uint32_t n = kn_ring_pending(r);
+    r->tail -= n;
+    __atomic_store_n(r->sq_tail, r->tail, __ATOMIC_RELEASE);
+    return n;
+}
+
+static inline int kn_ring_overflowed(const struct kn_ring *r)
+{
+    return (__atomic_load_n(r->sq_flags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW) != 0;
+}
+
+/* Take up to cap completions out; how many.  No system call.  Acquire pairs with the kernel's release of the tail,
+ * release of the head with its acquire: it must not write over what has not been read. */
+static inline int kn_ring_reap(struct kn_ring *r, struct kn_landed *out, int cap)
+{
+    uint32_t head = *r->cq_head, tail = __atomic_load_n(r->cq_tail, __ATOMIC_ACQUIRE);
+    int n = 0;
+    for (; head != tail && n < cap; head++, n++) {
+        const struct io_uring_cqe *cqe = &r->cqes[head & r->cq_mask];
+        out[n].token = cqe->user_data;
+        out[n].result = cqe->res;
+        out[n].flags = cqe->flags;
+    }
+    if (n)
+        __atomic_store_n(r->cq_head, head, __ATOMIC_RELEASE);
+    return n;
+}
+
+#endif
