@@ -19,7 +19,7 @@ SOURCES := src tests setup.py .ci $(wildcard bench)
 .DEFAULT_GOAL := help
 .PHONY: help run test lint checkers ruff mypy imports cython headers
 .PHONY: test-compiled test-interpreted test-checked matrix cpython dist test-dist bench clean
-.PHONY: clients soak-cycles soak-model soak-owners sanitize tsan
+.PHONY: clients soak-cycles soak-model soak-owners sandbox sanitize tsan
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z].*: .*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -87,6 +87,14 @@ soak-cycles:  ## each filter 100 000 times: add, fire, delete; descriptors and m
 soak-owners:  ## a million opens, dups, closes and forks: each event belongs to who owns the number
 	@$(ENVS) build compiled
 	.venv/compiled-$(VERSION)/bin/python -m tests.soak.owners $(ARGS)
+
+# The interpreter that tests is under the filter from its first instruction, and so are all programs that it starts.
+sandbox:  ## all tests where io_uring is forbidden: by a seccomp filter that kills, then by one that says EPERM
+	@$(ENVS) build compiled
+	for verdict in kill 1; do \
+	  KNOTE_EXPECT_BUILD=compiled timeout --kill-after=30 $(LIMIT) .venv/compiled-$(VERSION)/bin/python \
+	    -m tests.support.seccomp $$verdict .venv/compiled-$(VERSION)/bin/python $(PYTEST) $(TESTS) || exit 1; \
+	done
 
 # What the sanitizers themselves take is not knote's: two tests bound memory, one starts a program without them.
 NOT_SANITIZED := \

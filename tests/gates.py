@@ -78,6 +78,11 @@ def refused_here(engine: str) -> Gate:
     )
 
 
+def no_carrier(name: str) -> Gate:
+    """A way of carrying out requests that this kernel, sandbox or C library does not give."""
+    return Gate(need=name, closed=lambda _asked: bool(installed.carrier_refusal(name)), why=f"no {name} here")
+
+
 GATES: Final[tuple[Gate, ...]] = (
     Gate(
         need="EVFILT_SIGNAL exact",
@@ -99,6 +104,8 @@ GATES: Final[tuple[Gate, ...]] = (
         build="interpreted",
         why="what a child of C code does before it executes a program is beyond Python's hooks",
     ),
+    no_carrier("io_uring"),
+    no_carrier("posix"),
     Gate(
         need="proc connector",
         closed=lambda _asked: not installed.has_connector(),

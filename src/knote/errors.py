@@ -66,6 +66,21 @@ def reentered() -> RuntimeError:
     )
 
 
+def reentered_aio() -> RuntimeError:
+    return RuntimeError(
+        "a finalizer or signal handler submitted or cancelled a request while this thread was inside control() of "
+        "the same kqueue: do it after that call, for example by triggering an EVFILT_USER event"
+    )
+
+
+def unknown_carrier(name: str, known: tuple[str, ...]) -> ValueError:
+    return ValueError(f"KNOTE_AIO={name}: must be one of {', '.join(known)}")
+
+
+def no_carrier(name: str, why: str) -> OSError:
+    return os_error(errno.ENOTSUP, f"KNOTE_AIO={name}: {why}")
+
+
 def os_error(number: int, text: str = "") -> OSError:
     """An OSError subclass by errno, with knote's sentence after the system's words."""
     words = os.strerror(number)
@@ -232,6 +247,82 @@ _WHY = {
     ),
 }
 """Of a filter and an errno, what is wrong and what now."""
+def no_ring(number: int) -> OSError:
+    """io_uring_setup(2) said no."""
+    text = "io_uring_setup(2)"
+    if number == errno.EPERM:
+        now = _sysctl("kernel/io_uring_disabled")
+        text += f": forbidden; kernel.io_uring_disabled is {now}, 'sysctl kernel.io_uring_disabled=0' allows it"
+        text += ", unless a sandbox's filter said no"
+    elif number == errno.ENOSYS:
+        text += ": this kernel has none, or a sandbox hides it"
+    elif number == errno.ENOMEM:
+        soft, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+        text += f": no memory; before Linux 5.12 it counts as locked, of which this process may have {soft} bytes"
+        text += " (RLIMIT_MEMLOCK; 'ulimit -l N' raises it)"
+    return os_error(number, text + limit_hint(number))
+
+
+def request_busy(what: str) -> ValueError:
+    return ValueError(
+        f"this {what} request is under way, or its event has not been collected: submit it again after that, "
+        "or make another request"
+    )
+
+
+def not_a_request(thing: object) -> TypeError:
+    return TypeError(f"a {type(thing).__name__} is no knote.aio.Request")
+
+
+def request_idle(what: str) -> ValueError:
+    return ValueError(f"this {what} request was never submitted: knote.aio.submit(kq, [request])")
+
+
+def bad_buffer(what: str, buffer: object, error: Exception) -> Exception:
+    """A request's buffer cannot be had; the same type as the error that says so."""
+    kind = type(buffer).__name__
+    if what in ("read", "recv"):
+        need = f"{what} needs a writable buffer (bytearray, memoryview of one, mmap, array) or a number of bytes"
+    else:
+        need = f"{what} needs an object with a contiguous buffer (bytes, bytearray, memoryview, mmap, array)"
+    return type(error)(f"{need}, not this {kind}: {error}")
+
+
+def negative_size(size: int) -> ValueError:
+    return ValueError(f"cannot read {size} bytes: the number must be 0 or positive")
+
+
+def negative_offset(offset: int) -> ValueError:
+    return ValueError(f"offset {offset}: it is counted from the start of the file and must be 0 or positive")
+
+
+def bad_address(family: str, address: object, why: str) -> ValueError:
+    return ValueError(f"cannot connect an {family} socket to {address!r}: {why}")
+
+
+def request_failed(what: str, fd: int, number: int, buffer: object, offset: int) -> OSError:
+    """What a request of knote.aio ended with."""
+    text = f"{what} of fd {fd}"
+    if number == errno.EINVAL and what in ("read", "write") and _is_direct(fd):
+        size = memoryview(buffer).nbytes if isinstance(buffer, (bytes, bytearray, memoryview)) else "its"
+        text += (
+            f" at offset {offset}, {size} bytes: the file is open with O_DIRECT, so offset, length and the "
+            "buffer's address must be multiples of the device's block size (512 or 4096; statx(2), "
+            "STATX_DIOALIGN): "
+            "mmap.mmap(-1, length) gives such a buffer"
+        )
+    elif number == errno.EAGAIN:
+        text += ": the kernel has no memory for it at the moment; submit it again when others are done"
+    return os_error(number, text)
+
+
+def _is_direct(fd: int) -> bool:
+    import fcntl
+
+    try:
+        return fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_DIRECT != 0
+    except OSError:
+        return False
 
 
 def refused(change: kevent | None, number: int) -> OSError:
@@ -257,6 +348,8 @@ def refused(change: kevent | None, number: int) -> OSError:
         )
     elif (change.filter, number) in _WHY and (number != errno.ENOENT or change.flags & constants.EV_ADD):
         text += f" fflags={change.fflags:#x} data={change.data}: {_WHY[change.filter, number]}"
+    elif change.filter in (constants.EVFILT_AIO, constants.EVFILT_LIO) and number == errno.EPERM:
+        text += ": requests register themselves, by knote.aio.submit() and its sisters, not by EV_ADD"
     elif number == errno.ENOENT:
         text += ": no such knote in this kqueue, and the change has no EV_ADD"
     elif number == errno.EBADF:

@@ -11,3 +11,4 @@ cdef class Host:
     cdef readonly object disown
     cdef readonly object open_clock
     cdef readonly Table table
+    cdef readonly list shed

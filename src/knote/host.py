@@ -28,10 +28,11 @@ class Host:
     queue's inotify.  own(fd, drain, edge=False): watch a descriptor of the filter's own; drain.drain(fd) is called
     when it is readable, with edge once for each wake-up that its file gives; 0 or -errno.  disown(fd): watch it no
     more; it is still the filter's to close.  open_clock(clock_id, drain): a Clock; OSError if it cannot be had.
-    table: where the queue's knotes are found.
+    table: where the queue's knotes are found.  shed: what a filter lets go of, and whose finalizers must wait
+    until the lock was given back.
     """
 
-    __slots__ = ("disown", "files", "open_clock", "own", "ready", "resting", "table")
+    __slots__ = ("disown", "files", "open_clock", "own", "ready", "resting", "shed", "table")
 
     def __init__(
         self,
@@ -50,3 +51,4 @@ class Host:
         self.disown = disown
         self.open_clock = open_clock
         self.table = table
+        self.shed: list[object] = []

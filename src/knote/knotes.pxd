@@ -3,16 +3,21 @@ cimport cython
 from knote.clock cimport Clock
 from knote.filewatch cimport FileWatch
 from knote.filters.base cimport Filter
+from knote.filters.aio cimport Aio
+from knote.filters.lio cimport Lio
 from knote.filters.read cimport Read
 from knote.harvest cimport Harvest
 from knote.interest cimport Interest
 from knote.knote cimport Knote
+from knote.listio cimport Listio
 from knote.ready cimport ReadyList
+from knote.request cimport Request
 from knote.source cimport Source
 from knote.table cimport Table
 
 cdef unsigned int DEAD, DISABLED, SOFT, EDGE, IN
-cdef int EVFILT_READ, _SPARE
+cdef int CANCEL, LAUNCH, LOOK, RETIRE
+cdef int EVFILT_AIO, EVFILT_LIO, EVFILT_READ, _SPARE
 
 
 cdef class Knotes:
@@ -26,10 +31,18 @@ cdef class Knotes:
     cdef dict drains
     cdef FileWatch files
     cdef Read reads
+    cdef Aio aio
+    cdef Lio lio
+    cdef list shed
     cdef unsigned long long turn
     cdef list _filters
     cdef list _spare
 
+    @cython.locals(kn=Knote)
+    cdef Knote _enlist(self, Filter filt, unsigned long long ident, object udata)
+    @cython.locals(aio=Aio, request=Request)
+    cdef _launch(self, list requests, Listio listio, object home)
+    cpdef serve(self, int verb, object one, object other, object queue)
     @cython.locals(kn=Knote, source=Source)
     cpdef wake_resting(self)
     @cython.locals(kn=Knote, rest=Knote)

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from knote import errors, filters
 from knote.clock import Clock
-from knote.constants import EVFILT_READ
+from knote.constants import EVFILT_AIO, EVFILT_LIO, EVFILT_READ
 from knote.filewatch import FileWatch
+from knote.filters.aio import Aio
+from knote.filters.lio import Lio
 from knote.filters.read import Read
 from knote.host import Host
 from knote.interest import Interest
@@ -16,12 +19,18 @@ from knote.knote import DEAD, DISABLED, SOFT, Knote
 from knote.masks import EDGE, IN
 from knote.ready import ReadyList
 from knote.table import Table
+from knote.verbs import CANCEL, LAUNCH, LOOK, RETIRE
 
 if TYPE_CHECKING:
+    from weakref import ref
+
     from knote.drain import Drain
     from knote.engines.base import Engine
     from knote.filters.base import Filter
     from knote.harvest import Harvest
+    from knote.listio import Listio
+    from knote.queue import Queue
+    from knote.request import Request
     from knote.source import Source
 
 # Deleted knotes kept for the next EV_ADD: 250 KB at most.
@@ -35,8 +44,8 @@ class Knotes:
     """
 
     __slots__ = (
-        "_filters", "_spare", "again", "clocks", "drains", "files", "interest", "late", "reads", "ready",
-        "resting", "table", "turn",
+        "_filters", "_spare", "again", "aio", "clocks", "drains", "files", "interest", "late", "lio", "reads",
+        "ready", "resting", "shed", "table", "turn",
     )  # fmt: skip
 
     def __init__(self, engine_type: type[Engine]) -> None:
@@ -56,13 +65,19 @@ class Knotes:
         self.turn = 0
         """Counts the calls: what a call created, it returns in the order of its list."""
         self.files = FileWatch(self.ready, self.resting, self._own)
-        self._filters: list[Filter | None] = filters.make_all(
-            Host(self.ready, self.resting, self.files, self._own, self._disown, self.open_clock, self.table)
-        )
+        host = Host(self.ready, self.resting, self.files, self._own, self._disown, self.open_clock, self.table)
+        self.shed = host.shed
+        """What went under the lock, for the queue to let go of after it."""
+        self._filters: list[Filter | None] = filters.make_all(host)
         reads = self._filters[-EVFILT_READ]
         assert isinstance(reads, Read)
         reads.number = self.interest.main.number
         self.reads = reads
+        aio = self._filters[-EVFILT_AIO]
+        lio = self._filters[-EVFILT_LIO]
+        assert isinstance(aio, Aio) and isinstance(lio, Lio)
+        self.aio = aio
+        self.lio = lio
         self._spare: list[Knote] = []
 
     def _own(self, fd: int, drain: Drain, edge: bool = False) -> int:
@@ -84,6 +99,47 @@ class Knotes:
             raise errors.creation(-rc, "watching a timerfd")
         self.clocks.append(clock)
         return clock
+
+    def _enlist(self, filt: Filter, ident: int, udata: Any) -> Knote:
+        # A knote that no change asked for.
+        kn = self._spare.pop() if self._spare else Knote.__new__(Knote)
+        kn.begin(ident, filt, filt.forced, 0, 0, udata)
+        kn.born = self.turn
+        self.table.add(kn)
+        return kn
+
+    def serve(self, verb: int, one: Any, other: Any, queue: Queue) -> Any:
+        """LAUNCH requests that are armed: an event for each, or one for the list; CANCEL one; LOOK which are over;
+        RETIRE what carries them, for good; WHICH it is.  OSError if nothing here can carry requests out."""
+        if verb == LAUNCH:
+            self.aio.open()
+            self._launch(one, other, weakref.ref(queue))
+        elif verb == CANCEL:
+            return self.aio.cancel(one)
+        elif verb == LOOK:
+            self.aio.drain(0)
+        elif verb == RETIRE:
+            self.aio.retire()
+        else:
+            self.aio.open()
+            return self.aio.carrier.name, self.aio.why
+        return None
+
+    def _launch(self, requests: list[Request], listio: Listio | None, home: ref[Queue]) -> None:
+        aio = self.aio
+        if listio is not None:
+            udata = listio if listio.udata is None else listio.udata
+            self.lio.start(listio, self._enlist(self.lio, self.lio.number(), udata))
+        for request in requests:
+            request.home = home
+            request.ident = aio.carrier.admit(request)
+            if listio is not None:
+                request.group = listio
+                aio.start(request, None)
+            else:
+                udata = request if request.udata is None else request.udata
+                aio.start(request, self._enlist(aio, request.ident, udata))
+        aio.flush()
 
     def wake_resting(self) -> None:
         """Ask again those that were not true when they were last asked, and inotify before those that are."""
@@ -162,7 +218,7 @@ class Knotes:
     def _recycle(self, kn: Knote, harvest: Harvest) -> None:
         harvest.graveyard.append(kn.udata)
         kn.udata = None
-        if kn.filt.is_fd and len(self._spare) < _SPARE:
+        if (kn.filt.is_fd or kn.filter == EVFILT_AIO) and len(self._spare) < _SPARE:
             self._spare.append(kn)
 
     def vanish(self, source: Source, harvest: Harvest) -> None:

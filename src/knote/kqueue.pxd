@@ -19,6 +19,7 @@ cdef class kqueue:
     cdef bint _closed
     cdef bint _is_closed(self) except -1
     cdef Queue _open(self)
+    cpdef Queue _home(self)
     cdef list _traced(self, Queue queue, list changes, int count, long long ns, object timeout)
     @cython.locals(count=cython.longlong, ns=cython.longlong, changes=list)
     cdef list _control(self, object changelist, object maxevents, object timeout)

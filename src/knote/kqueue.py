@@ -160,6 +160,9 @@ class kqueue:
         """
         return self._open().knotes()
 
+    def _home(self) -> Queue:
+        return self._open()
+
     def fileno(self) -> int:
         """The descriptor number: polls readable while events wait.  ValueError when closed."""
         if self.closed:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import threading
 import weakref
 from typing import TYPE_CHECKING
+
+# Hooks run in the order in which they were registered: this one counts the fork, and ours below asks whether there
+# was one.
+import knote._kernel.fork  # noqa: F401
+from knote.verbs import RETIRE
 
 if TYPE_CHECKING:
     from knote.queue import Queue
 
 # Taken after any queue's lock, never before.
 _lock = threading.RLock()
+_retires = False
 _queues: weakref.WeakValueDictionary[int, Queue] = weakref.WeakValueDictionary()
 
 
@@ -31,6 +39,23 @@ def find(number: int) -> Queue | None:
     """The queue of that descriptor number."""
     with _lock:
         return _queues.get(number)
+
+
+def retire_at_exit() -> None:
+    """When the interpreter ends, finish what the queues have under way before any memory goes."""
+    global _retires
+    with _lock:
+        if not _retires:
+            _retires = True
+            atexit.register(_retire)
+
+
+def _retire() -> None:
+    with _lock:
+        queues = list(_queues.values())
+    for queue in queues:
+        with contextlib.suppress(ValueError):  # closed meanwhile
+            queue.serve(RETIRE)
 
 
 def reaches(number: int, target: int) -> bool:

@@ -59,6 +59,7 @@ cdef class Queue:
     @cython.locals(harvest=Harvest, n=cython.int, room=cython.int)
     cpdef int pending(self) except -2
     cpdef tell_edges(self)
+    cpdef serve(self, int verb, object one=*, object other=*)
     cpdef list nested(self)
     @cython.locals(kn=Knote)
     cpdef list knotes(self)

@@ -159,6 +159,8 @@ class Queue:
                 self._raise_wake()
         if self._graves:
             self._graves = []
+        if self._registry.shed:
+            self._registry.shed.clear()
         while self._unheard:
             errors.unraisable(self._unheard.pop(0))
 
@@ -340,6 +342,7 @@ class Queue:
         self._shut()
         self._lock.release()
         self._graves = []
+        self._registry.shed.clear()
 
     def _shut(self) -> None:
         if self.closed:
@@ -374,6 +377,18 @@ class Queue:
     def nested(self) -> list[int]:
         """The descriptor numbers of the queues that this one watches."""
         return list(self._registry.reads.nested)
+
+    def serve(self, verb: int, one: Any = None, other: Any = None) -> Any:
+        """What knote.aio asks for, under the lock: see Knotes.serve()."""
+        self._check()
+        if not self._lock.acquire():
+            raise errors.reentered_aio()
+        try:
+            if self.closed:
+                raise errors.closed()
+            return self._registry.serve(verb, one, other, self)
+        finally:
+            self._leave(False)
 
     def pending(self) -> int:
         """How many knotes wait to be returned; -1 when closed.  What the engine reports is put on the ready list,

@@ -53,6 +53,26 @@ def engine_refusal(name: str) -> str:
     return ""
 
 
+@cache
+def carrier_refusal(name: str) -> str:
+    """Why requests cannot be carried out this way here; empty if they can."""
+    from knote import aio, kqueue
+
+    before = os.environ.get("KNOTE_AIO")
+    os.environ["KNOTE_AIO"] = name
+    try:
+        with kqueue() as queue:
+            aio.backend(queue)
+    except OSError as error:
+        return str(error)
+    finally:
+        if before is None:
+            del os.environ["KNOTE_AIO"]
+        else:
+            os.environ["KNOTE_AIO"] = before
+    return ""
+
+
 def _pipe(stack: ExitStack) -> tuple[int, int]:
     ends = os.pipe()
     for fd in ends:

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 def make_all(host: Host) -> list[Filter | None]:
     """A queue's filters, each at the index of its negated number; None where there is none."""
+    from knote.filters.aio import Aio
     from knote.filters.empty import Empty
     from knote.filters.except_ import Except
     from knote.filters.fs import Fs
+    from knote.filters.lio import Lio
     from knote.filters.memory import MemoryStatus
     from knote.filters.netdev import NetDev
     from knote.filters.proc import Proc
@@ -29,6 +31,7 @@ def make_all(host: Host) -> list[Filter | None]:
     from knote.filters.vnode import Vnode
     from knote.filters.write import Write
 
+    lio = Lio(host)
     made: tuple[Filter, ...] = (
         Read(host),
         Write(host),
@@ -43,6 +46,8 @@ def make_all(host: Host) -> list[Filter | None]:
         Fs(host),
         NetDev(host),
         MemoryStatus(host),
+        Aio(host, lio),
+        lio,
     )
     table: list[Filter | None] = [None] * 32
     for filt in made:
