@@ -24,6 +24,7 @@ from tests.clients.clients import CLIENTS, ROWS, Client
 from tests.support.verdicts import Verdict, judge
 
 SITE: Final = Path(__file__).parent / "site"
+PROGRAMS: Final = Path(__file__).parent / "programs"
 SOURCES: Final = Path(sys.prefix, "sources")
 PACKAGES: Final = Path(sysconfig.get_path("purelib"))
 TOLD_S: Final = 20.0
@@ -42,7 +43,7 @@ class Run:
         """Why the run ended before its tests did; '' if it did not."""
 
     def _fill(self, parts: Iterable[str]) -> list[str]:
-        names = {"sources": SOURCES / self.client.name, "packages": PACKAGES}
+        names = {"sources": SOURCES / self.client.name, "packages": PACKAGES, "programs": PROGRAMS}
         return [part.format_map(names) for part in parts]
 
     def environment(self, result: Path, scratch: Path) -> dict[str, str]:
@@ -122,12 +123,17 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
+def _named(client: Client) -> str:
+    """Its name and its version."""
+    return ", ".join(f"{name} {version(name)}" for name in client.distributions or (client.name,))
+
+
 def report(client: Client, only: Sequence[str]) -> bool:
     """Run a client's suite, print what it came to; whether all was as expected."""
     start = time.monotonic()
     run = Run(client, only or client.tests, knote=True)
     taken = run.prove()
-    print(f"{client.name} {version(client.name)}: {taken or 'FAILED'}", flush=True)
+    print(f"{_named(client)}: {taken or 'FAILED'}", flush=True)
     if not run.said:
         run.run()
     rows = [row for row in ROWS if row.client == client.name]
@@ -176,7 +182,7 @@ def main() -> None:
             parser.error(f"no client {name!r}; there are {', '.join(known)}")
     if asked.list:
         for client in CLIENTS:
-            print(f"{client.name} {version(client.name)}: {client.what}: {client.filters}")
+            print(f"{_named(client)}: {client.what}: {client.filters}")
         return
 
     import knote
