@@ -158,11 +158,14 @@ class Read(Filter):
             hint = poll(source.fd, IN | RDHUP)
             if hint & NVAL:
                 return -1
-        if source.kind == KIND_VIRTUAL_FILE:
-            # procfs and its like say ERR when their contents change, and FIONREAD is a size that they have not,
-            # less the offset (S-419).
-            kn.data = 0
-            return 1
+        if source.kind >= KIND_VIRTUAL_FILE:
+            if source.kind == KIND_VIRTUAL_FILE:
+                # procfs and its like say ERR when their contents change, and FIONREAD is a size that they have
+                # not, less the offset (S-419).
+                kn.data = 0
+                return 1
+            if source.kind != KIND_TTY and not (hint & (ERR | HUP | RDHUP) or kn.sfflags & NOTE_NODATA):
+                return self._counter(kn, source, hint)
         if hint & (ERR | HUP | RDHUP):
             return self._ended(kn, source, hint)
         if kn.sfflags & NOTE_NODATA:
@@ -172,8 +175,6 @@ class Read(Filter):
             return self._queue(kn, source)
         if source.listening:
             return self._listening(kn, source, hint)
-        if source.kind >= KIND_EVENTFD:
-            return self._counter(kn, source, hint)
         n = source.count if source.counted else readable(source.fd)
         if n < 0:
             if n == -_EBADF:
