@@ -139,6 +139,66 @@ def _vnode_opened(kq: Any) -> Iterator[Cycle]:
         yield cycle
 
 
+@contextlib.contextmanager
+def _zombie() -> Iterator[int]:
+    pid = os.posix_spawn("/bin/true", ["true"], {})
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    try:
+        yield pid
+    finally:
+        os.waitpid(pid, 0)
+
+
+@contextlib.contextmanager
+def _proc(kq: Any) -> Iterator[Cycle]:
+    # A process that has ended tells so as often as it is asked; one that lives is added and deleted.
+    with _zombie() as pid:
+        add = [kevent(pid, knote.EVFILT_PROC, EV_ADD, knote.NOTE_EXIT)]
+        alive = [kevent(os.getpid(), knote.EVFILT_PROC, flags, knote.NOTE_EXIT) for flags in (EV_ADD, EV_DELETE)]
+
+        def cycle() -> None:
+            kq.control(add, 0)
+            one(kq, pid, knote.EVFILT_PROC)
+            kq.control(alive, 0)
+
+        yield cycle
+
+
+@contextlib.contextmanager
+def _proc_born(kq: Any) -> Iterator[Cycle]:
+    # Each time another child, which is followed by its parent's knote.
+    own = os.getpid()
+    notes = knote.NOTE_EXIT | knote.NOTE_TRACK
+
+    def cycle() -> None:
+        kq.control([kevent(own, knote.EVFILT_PROC, EV_ADD, notes)], 0)
+        pid = os.posix_spawn("/bin/true", ["true"], {})
+        told = 0
+        while not told & knote.NOTE_EXIT:
+            for event in kq.control(None, 8, SOON):
+                assert event.ident == pid, event
+                told |= event.fflags
+        assert told == knote.NOTE_EXIT | knote.NOTE_CHILD, hex(told)
+        assert os.waitpid(pid, 0) == (pid, 0)
+        kq.control([kevent(own, knote.EVFILT_PROC, EV_DELETE)], 0)
+
+    yield cycle
+
+
+@contextlib.contextmanager
+def _procdesc(kq: Any) -> Iterator[Cycle]:
+    with _zombie() as pid:
+        fd = os.pidfd_open(pid)
+        add = [kevent(fd, knote.EVFILT_PROCDESC, EV_ADD, knote.NOTE_EXIT)]
+
+        def cycle() -> None:
+            kq.control(add, 0)
+            one(kq, fd, knote.EVFILT_PROCDESC)
+
+        yield cycle
+        os.close(fd)
+
+
 ROWS: Final[tuple[Row, ...]] = (
     Row(knote.EVFILT_READ, _read),
     Row(knote.EVFILT_WRITE, _write),
@@ -146,6 +206,9 @@ ROWS: Final[tuple[Row, ...]] = (
     Row(knote.EVFILT_TIMER, _timer),
     Row(knote.EVFILT_VNODE, _vnode),
     Row(knote.EVFILT_VNODE, _vnode_opened, part=0.2),
+    Row(knote.EVFILT_PROC, _proc),
+    Row(knote.EVFILT_PROC, _proc_born, part=0.02),
+    Row(knote.EVFILT_PROCDESC, _procdesc),
 )
 
 
