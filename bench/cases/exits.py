@@ -31,6 +31,7 @@ def children(count: int) -> Iterator[tuple[list[int], Callable[[], None]]]:
     for i in range(count):
         pid = os.fork()
         if not pid:
+            os.close(tell)  # so that nobody is left behind should the parent be killed
             os.write(up, b"x")
             os.read(listen, 1)
             os._exit(i & 127)

@@ -208,7 +208,7 @@ class Proc(Filter):
             del self._by_fd[fd]
             close_fd(fd)
             kn.due = -1
-        elif self._bare.pop(kn.ident, None) is not None:
+        elif self._bare and self._bare.pop(kn.ident, None) is not None:
             self._retuned = False
         if self._followed:
             self._unfollow(kn)
@@ -237,7 +237,7 @@ class Proc(Filter):
         """Drain.drain(): a process has ended, the connector says something, or it is time to ask."""
         kn = self._by_fd.get(number)
         if kn is not None:
-            if kn.ident in self._followed:
+            if self._followed and kn.ident in self._followed:
                 # What it did comes before its end.
                 self._hear()
             if not kn.shown & EV_EOF:
