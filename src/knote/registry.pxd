@@ -31,6 +31,7 @@ cdef class Registry(Knotes):
     cpdef apply(self, list changes, int maxevents, Harvest harvest)
     cdef bint _can_stage(self, unsigned int flags, unsigned int fflags, Source source, Knote kn) noexcept
     cdef _stage(self, Knote kn, Source source)
+    cdef _pass(self)
     @cython.locals(kn=Knote, source=Source, failed=Source, place=cython.int, keep=cython.int, touched=list, log=list,
                    deleted=cython.bint)
     cdef int _flush_staged(self, Harvest harvest) except -9

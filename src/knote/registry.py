@@ -55,7 +55,7 @@ class Registry(Knotes):
 
     def __init__(self, engine_type: type[Engine]) -> None:
         super().__init__(engine_type)
-        self._log: list[Knote] = []
+        self._log: list[Knote | None] = []
         """Made and deleted by the staged changes, one each, from the _base-th of the list on."""
         self._gone: list[bool] = []
         """Of each entry of the log, whether it is a deletion."""
@@ -87,6 +87,7 @@ class Registry(Knotes):
                 self._staging = False
             change = changes[i]
             if change._filter == 0:
+                self._pass()
                 i += 1  # FreeBSD passes over it without a word (S-040).
                 continue
             self._place = i
@@ -136,6 +137,13 @@ class Registry(Knotes):
             self._deletes = True
         self.interest.stage(source, kn, self._place)
 
+    def _pass(self) -> None:
+        # A change that the engine need not hear of has its place in the log all the same: what is undone is found
+        # by its place in the list.
+        if self._base >= 0:
+            self._log.append(None)
+            self._gone.append(False)
+
     def _flush_staged(self, harvest: Harvest) -> int:
         """Tell the engine what was staged.  -1, or the place of the first change that it refused, which is undone
         with all that were staged behind it."""
@@ -151,14 +159,17 @@ class Registry(Knotes):
             keep = place - self._base
             while len(log) > keep:
                 kn = log.pop()
-                if self._gone.pop():
+                deleted = self._gone.pop()
+                if kn is None:
+                    continue
+                if deleted:
                     self._revive(kn)
                 else:
                     self.bury(kn, harvest)
         if self._deletes or failed is not None:
             # A knote that was made and deleted stands in the log twice, and may be recycled once.
             for kn, deleted in zip(log, self._gone, strict=True):
-                if deleted:
+                if deleted and kn is not None:
                     self._recycle(kn, harvest)
             for source in touched:
                 if failed is not None and self.interest.armed(source):
@@ -289,6 +300,8 @@ class Registry(Knotes):
         if rc == 0 and staged and not kn.status & SOFT:
             self._stage(kn, source)
             return -1
+        if staged:
+            self._pass()
         if rc == 0 and not kn.status & DISABLED:
             if kn.status & SOFT:
                 self.ready.append(kn)

@@ -231,6 +231,17 @@ def test_a_thousand_each_way(kq: Any) -> None:
         assert {(entry.flags, entry.data) for entry in entries} == {(EV_ERROR, 0)}
 
 
+def test_files_and_filter_0_among_what_the_engine_refuses(kq: Any, pipe: Pipe, tmp_path: Any) -> None:
+    """The engine hears of neither, and refuses a device, which is always ready then; each change has its place."""
+    with open(tmp_path / "f", "w+b", buffering=0) as file, open("/dev/null", "rb") as null:
+        file.write(b"x")
+        file.seek(0)
+        changes = [read(pipe.r), kevent(1, 0), read(file), read(null), write(pipe.w)]
+        assert set(idents(ready(kq, *changes))) == {file.fileno(), null.fileno(), pipe.w}
+        pipe.write(b"x")
+        assert len(ready(kq)) == 4
+
+
 def test_receipts_between(kq: Any, pipes: list[Pipe]) -> None:
     """S-034: each tells of its own place in the list."""
     changes = []
