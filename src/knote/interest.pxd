@@ -34,7 +34,7 @@ cdef class Interest:
     cdef int _arm(self, Source source, int lane, unsigned int mask) except -10000
     @cython.locals(result=cython.int, rc=cython.int, lane=cython.int, engine=Engine)
     cpdef int release(self, Source source) except -10000
-    @cython.locals(engine=Engine, source=Source)
+    @cython.locals(engine=Engine, source=Source, lane=cython.int, kept=cython.int)
     cpdef list rebuild(self, Table table)
     cpdef close(self)
     cdef bint stands(self, Source source) noexcept

@@ -255,15 +255,19 @@ class Interest:
             if self.armed(source) and not self.holds(source):
                 source.armed = [0, 0, 0]
                 gone.append(source)
-        self.leftovers = False
-        for engine in self.lanes:
+        kept = 0
+        for lane in range(3):
+            engine = self.lanes[lane]
             if engine is not None and engine.rebuild() < 0:
-                self.leftovers = True  # No descriptor is to be had: the old set stays.
+                kept |= 1 << lane  # No descriptor is to be had: the old set stays.
+        self.leftovers = kept != 0
         for fd, mask in self._owned.items():
             self.main.watch(fd, 0, mask, fd)
         for source in table.sources():
             if self.armed(source):
-                source.armed = [0, 0, 0]
+                for lane in range(3):
+                    if not kept >> lane & 1:
+                        source.armed[lane] = 0
                 if self.sync(source) < 0:
                     source.armed = [0, 0, 0]
                     gone.append(source)

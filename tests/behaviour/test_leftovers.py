@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import select
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from knote import EV_ADD, EV_CLEAR, EV_DELETE, EV_DISPATCH, EV_ENABLE, EV_ONESHOT, NOTE_LOWAT
+from knote import EV_ADD, EV_CLEAR, EV_DELETE, EV_DISABLE, EV_DISPATCH, EV_ENABLE, EV_ONESHOT, NOTE_LOWAT
 from tests.behaviour.words import ROOM, apply, idle, read, ready, write
 from tests.support.events import brief, idents
 from tests.support.plumbing import Pair, Pipe, unix_pair
@@ -188,6 +189,31 @@ def test_a_program_that_may_open_nothing(kq: Any, pipe: Pipe, flags: int) -> Non
         assert idents(ready(kq, write(pipe.w, flags))).count(pipe.w) == 1
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_no_descriptor_for_a_new_set(kq: Any, pipe: Pipe) -> None:
+    """EMFILE where the kernel's set is to be built anew: what is disabled is disarmed, what is not goes on."""
+    with ExitStack() as stack:
+        gone, disabled = stack.enter_context(unix_pair()), stack.enter_context(unix_pair())
+        apply(kq, read(gone.a), read(disabled.a), read(pipe.r))
+        apply(kq, read(disabled.a, EV_DISABLE))
+        stack.callback(os.close, os.dup(gone.fd_a))
+        gone.a.close()
+        gone.b.send(b"x")
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            for _ in range(4):
+                assert ready(kq) == []
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        disabled.b.send(b"x")
+        idle(kq)
+        poller = select.poll()
+        poller.register(kq.fileno(), select.POLLIN)
+        assert not poller.poll(0)
+        pipe.write(b"x")
+        assert idents(ready(kq)) == [pipe.r]
 
 
 # ---- no room -----------------------------------------------------------------------------------
