@@ -79,6 +79,17 @@ def fork_once(code: int = 0) -> int:
     return pid
 
 
+def shell() -> subprocess.Popen[bytes]:
+    """One that executes another when it reads a line; it runs by now: Popen may return before its own exec is
+    told."""
+    child = subprocess.Popen(
+        ["/bin/sh", "-c", "echo up; read x; exec sh -c 'read y'"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"up\n"
+    return child
+
+
 def test_forks_are_one_event(kq: Any) -> None:
     """S-206, S-207; trace proc_fork_level: several forks before the collect are told once, without a number."""
     apply(kq, proc(os.getpid(), fflags=NOTE_FORK))
@@ -129,7 +140,7 @@ def test_exec_and_exit(kq: Any) -> None:
 
 def test_exec_of_the_same_program(kq: Any) -> None:
     """S-208: that it is the same makes no difference."""
-    child = subprocess.Popen(["/bin/sh", "-c", "read x; exec sh -c 'read y'"], stdin=subprocess.PIPE)
+    child = shell()
     assert child.stdin is not None
     apply(kq, proc(child.pid, fflags=NOTE_EXEC))
     child.stdin.write(b"go\n")
@@ -356,7 +367,7 @@ def test_an_overflow_is_told(kq: Any) -> None:
 
 def test_an_exec_that_had_no_room(kq: Any) -> None:
     """It is found: the program lies elsewhere in memory."""
-    child = subprocess.Popen(["/bin/sh", "-c", "read x; exec sh -c 'read y'"], stdin=subprocess.PIPE)
+    child = shell()
     assert child.stdin is not None
     apply(kq, proc(child.pid, fflags=NOTE_EXEC), proc(os.getpid(), fflags=NOTE_TRACK))
     shrink()
