@@ -180,6 +180,7 @@ else:
 
 if TYPE_CHECKING:
     from knote.buildinfo import build_info
+    from knote.interfaces import eventport
     from knote.interfaces.devpoll import devpoll
 
 __version__ = "0.1.0"
@@ -195,6 +196,10 @@ def __getattr__(name: str) -> Any:
         from knote.interfaces.devpoll import devpoll
 
         return devpoll
+    if name == "eventport":
+        from knote.interfaces import eventport
+
+        return eventport
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -362,6 +367,7 @@ __all__ = [
     "VQ_UPDATE",
     "build_info",
     "devpoll",
+    "eventport",
     "install",
     "kevent",
     "kqueue",

@@ -1,0 +1,181 @@
+"""PORT_SOURCE_FD: a descriptor and the poll(2) bits that it is watched for, once."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import stat
+from typing import TYPE_CHECKING, Any, Final
+
+import knote
+from knote import (
+    EV_ADD,
+    EV_CLEAR,
+    EV_DELETE,
+    EV_DISABLE,
+    EV_DISPATCH,
+    EV_ENABLE,
+    EV_EOF,
+    EVFILT_READ,
+    EVFILT_WRITE,
+    errors,
+    kevent,
+)
+from knote.interfaces.eventport.names import PORT_SOURCE_FD, port_event
+
+if TYPE_CHECKING:
+    from knote.interfaces.eventport.port import Port
+
+_IN: Final = select.POLLIN | select.POLLRDNORM
+_OUT: Final = select.POLLOUT | select.POLLWRNORM
+_USHRT_MAX: Final = 0xFFFF
+
+# Not every BSD has these.  Without the first, out-of-band data wakes nobody.
+_EXCEPT: Final[int | None] = getattr(knote, "EVFILT_EXCEPT", None)
+# Not NOTE_NODATA: it saves the look that finds out that a number was closed while a dup lives (S-364).
+_READ_NOTES: Final[int] = getattr(knote, "NOTE_FILE_POLL", 0)
+
+_READS, _WRITES, _EXCEPTS, _SENTINEL = 1, 2, 4, 8
+"""A descriptor's knotes; a sentinel is a READ by edge, which tells of hang-ups where reading is not asked for."""
+_ONCE: Final = EV_ADD | EV_ENABLE | EV_DISPATCH
+_KNOTES: Final = (
+    (_READS, EVFILT_READ, _ONCE, _READ_NOTES),
+    (_WRITES, EVFILT_WRITE, _ONCE, 0),
+    (_EXCEPTS, _EXCEPT, _ONCE, 0),
+    (_SENTINEL, EVFILT_READ, EV_ADD | EV_CLEAR, _READ_NOTES),
+)
+
+
+class Descriptor:
+    """One association.  Its knotes carry it as udata, and stay in the queue, disabled, when it was retrieved: the
+    next association of the number enables them.  A kevent whose udata is no longer the number's is nobody's."""
+
+    __slots__ = ("events", "fd", "knotes", "user")
+
+    def __init__(self, fd: int, events: int, user: Any) -> None:
+        self.fd = fd
+        self.events = events
+        self.user = user
+        self.knotes = 0
+
+    # Each of these is called under the port's lock.
+
+    def associate(self, port: Port) -> None:
+        """Replace what the number has; nothing is changed if that fails."""
+        knotes = _READS if self.events & _IN else 0
+        if self.events & _OUT:
+            knotes |= _WRITES
+        if self.events & select.POLLPRI and _EXCEPT is not None:
+            knotes |= _EXCEPTS
+        if not knotes & ~_EXCEPTS:
+            knotes |= _SENTINEL
+        before = port.descriptors.get(self.fd)
+        if knotes & _SENTINEL or (before is not None and before.knotes & _SENTINEL):
+            # EV_CLEAR is what a knote is added with, and no later EV_ADD changes that.
+            self._quietly(port, EVFILT_READ, EV_DELETE)
+        if before is not None:
+            for bit, filter, _, _ in _KNOTES[:3]:
+                if before.knotes & ~knotes & bit and filter is not None:
+                    self._quietly(port, filter, EV_DISABLE)
+        # A kqueue says nothing of directories; poll(2) says that they are ready.
+        self.knotes = 0 if self._is_directory() else self._add(port, knotes)
+        port.descriptors[self.fd] = self
+        if not self.knotes:
+            port.queue(self)
+
+    def _is_directory(self) -> bool:
+        try:
+            return stat.S_ISDIR(os.fstat(self.fd).st_mode)
+        except OSError:
+            raise errors.os_error(errno.EBADF, f"port_associate of descriptor {self.fd}") from None
+
+    def _add(self, port: Port, knotes: int) -> int:
+        """Which of them there are now.  0: it is ready at once and always, or was when poll(2) was asked."""
+        while True:
+            try:
+                port.control([self._change(bit) for bit, _, _, _ in _KNOTES if knotes & bit])
+            except OSError:
+                if knotes & _EXCEPTS:
+                    knotes &= ~_EXCEPTS  # many have no such thing as out-of-band data
+                    continue
+                revents = self._polled()
+                if not revents:
+                    raise
+                if revents & select.POLLNVAL:
+                    raise errors.os_error(errno.EBADF, f"port_associate of descriptor {self.fd}") from None
+                return 0
+            return knotes
+
+    def _change(self, bit: int) -> kevent:
+        for each, filter, flags, notes in _KNOTES:
+            if each == bit and filter is not None:
+                return kevent(self.fd, filter, flags, notes, 0, self)
+        raise AssertionError(bit)
+
+    def _quietly(self, port: Port, filter: int, flags: int) -> bool:
+        """Whether there was such a knote: a closed number has none."""
+        try:
+            port.control([kevent(self.fd, filter, flags)])
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.EBADF):
+                raise
+            return False
+        return True
+
+    def dissociate(self, port: Port) -> bool:
+        """Whether there was an association: one of a number that was closed is none (S-364)."""
+        del port.descriptors[self.fd]
+        found = not self.knotes
+        for bit, filter, _, _ in _KNOTES:
+            if self.knotes & bit and filter is not None:
+                found |= self._quietly(port, filter, EV_DELETE)
+        return found
+
+    def judge(self, port: Port, event: kevent | None) -> port_event | None:
+        """What is retrieved, if it is still so (S-363); the association ends (S-362)."""
+        if port.descriptors.get(self.fd) is not self:
+            return None
+        knotes = self.knotes
+        if event is not None and knotes <= _WRITES and not event.flags & EV_EOF:
+            revents = self.events & (_IN if knotes == _READS else _OUT)
+        else:
+            revents = self._polled()
+            if not revents:
+                if not knotes & _SENTINEL:
+                    self._add(port, knotes)
+                return None
+            for bit, filter, _, _ in _KNOTES:
+                if knotes & bit and filter is not None and (event is None or filter != event.filter):
+                    self._quietly(port, filter, EV_DELETE if bit == _SENTINEL else EV_DISABLE)
+            if knotes & _SENTINEL:
+                self._quietly(port, EVFILT_READ, EV_DELETE)
+        del port.descriptors[self.fd]
+        user, self.user = self.user, None  # the knotes keep this record
+        return port_event(revents, PORT_SOURCE_FD, self.fd, user)
+
+    def _polled(self) -> int:
+        poller = select.poll()
+        poller.register(self.fd, self.events)
+        for _, revents in poller.poll(0):
+            return revents
+        return 0
+
+    def give_back(self, port: Port, event: port_event) -> None:
+        """It was retrieved for nobody: associated again, unless the number has been since."""
+        if self.fd not in port.descriptors:
+            self.user = event.portev_user
+            try:
+                self.associate(port)
+            except OSError:
+                pass  # closed meanwhile (S-364)
+
+
+def descriptor(fd: Any, events: int, user: Any) -> Descriptor:
+    """The association that port_associate(PORT_SOURCE_FD) asks for; OSError(EBADF, EINVAL)."""
+    number = fd if isinstance(fd, int) else fd.fileno()
+    if not 0 <= number <= 0x7FFFFFFF:
+        raise errors.os_error(errno.EBADF, f"port_associate of descriptor {number}")
+    if not 0 <= events <= _USHRT_MAX:
+        raise errors.os_error(errno.EINVAL, f"events {events:#x} of descriptor {number}: poll(2) has 16 bits")
+    return Descriptor(number, events, user)
