@@ -1,6 +1,6 @@
 """One question per file; CASES is the list of them all."""
 
-from bench.cases import changes, exits, files, idle, serve, timers, wait_data, wait_nodata, wake
+from bench.cases import aio, changes, exits, files, idle, serve, timers, wait_data, wait_nodata, wake
 from bench.model import Case
 
 CASES: tuple[Case, ...] = (
@@ -13,4 +13,5 @@ CASES: tuple[Case, ...] = (
     timers.CASE,
     exits.CASE,
     files.CASE,
+    aio.CASE,
 )
