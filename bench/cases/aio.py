@@ -131,7 +131,7 @@ def rows(settings: Settings) -> Iterator[list[Row]]:
                     1.0,
                     "read",
                     beside,
-                    realtime=not flags,
+                    realtime=False,
                 )
             )
         yield found
