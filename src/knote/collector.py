@@ -275,7 +275,7 @@ class Collector:
             if self._tell(harvest, source):
                 # For fairness: its place in the kernel's order is the last by now, so all before it go first.
                 self._owed = registry.table.watched
-                if not kn.status & (ASK | FORCED):
+                if kn.status & DEAD or not kn.status & (ASK | FORCED):
                     return
         registry.ready.append(kn)  # where it has a place already, that is kept
 

@@ -405,7 +405,7 @@ def lives(seed: int, total: int, report_s: float, told: int = 60) -> tuple[Count
                 steps += 1
                 owners.step()
         except Failure as failure:
-            print(f"the last steps of life {life}:", *owners.log[len(owners.log) - told :], sep="\n  ")
+            print(f"the last steps of life {life}:", *owners.log[-told:], sep="\n  ")
             return counts, f"step {steps:,} (life {life}): {failure}"
         finally:
             owners.close()
