@@ -107,7 +107,7 @@ _FLAGS: Final = [row.name for row in constants.FLAGS if row.name not in ("EV_SYS
 
 def renumber(namespace: MutableMapping[str, Any]) -> None:
     """Give knote's constants the system's numbers, and take away those that it has none for."""
-    absent = {"devpoll", "eventport"}  # They stand on EVFILT_EXCEPT and NOTE_NODATA; no other system has both.
+    absent = {"eventport"}  # It stands on notes that only Linux has.
     for row in _ROWS:
         for name in {row.name, constants.kq_name(row)}:
             if row.name in NUMBERS:

@@ -1,48 +1,14 @@
 cimport cython
 
-from knote.kevent cimport kevent as Event
+from knote.interfaces.pollset cimport PollSet
 
-cdef unsigned int EV_CLEAR, EV_EOF, EV_ERROR, _PRI, _NVAL
-cdef int _ASLEEP_MS, _BUSY, _INT_MAX
-cdef bint _DIRECT
+cdef int _INT_MAX
 
 cdef int _milliseconds(timeout) except -2
 
 
 @cython.final
 cdef class DevPoll:
-    cdef bint _closed
-    cdef object _queue
-    cdef dict _masks
-    cdef dict _watched
-    cdef dict _dirty
-    cdef set _odd
-    cdef set _fixed
-    cdef set _exact
-    cdef int _shared
-    cdef Py_ssize_t _turn
-    cdef int _given
-    cdef list _next
+    cdef PollSet _set
     cpdef _open(self, engine)
-    cdef _check(self)
-    cdef int _number(self, fd) except -1
     cdef _put(self, number, int events)
-    @cython.locals(wanted=cython.int, before=cython.int)
-    cdef _tell(self)
-    @cython.locals(wanted=cython.int)
-    cdef int _sort(self, number) except -1
-    cdef list _control(self, list changes, Py_ssize_t room, seconds)
-    @cython.locals(event=Event)
-    cdef _apply(self, list changes)
-    cdef _look(self, list numbers)
-    cdef _look_at_a_few(self)
-    @cython.locals(asleep=cython.int)
-    cdef list _poll(self, int ms, Py_ssize_t room)
-    @cython.locals(events=list, found=dict, limit=cython.Py_ssize_t)
-    cdef list _ready(self, Py_ssize_t room, seconds)
-    @cython.locals(event=Event)
-    cdef list _judged(self, list events, dict found, Py_ssize_t room, Py_ssize_t limit)
-    @cython.locals(event=Event, ready=list)
-    cdef list _plain(self, list events)
-    @cython.locals(found=dict)
-    cdef dict _asked_of_poll(self, set numbers)
