@@ -176,7 +176,8 @@ class PollSet:
 
     def _control(self, changes: list[kevent] | None, room: int, seconds: float | None) -> list[kevent]:
         try:
-            return self._queue.control(changes, room, seconds)
+            events: list[kevent] = self._queue.control(changes, room, seconds)
+            return events
         except ValueError:
             self.check()  # another thread has closed it
             if not self._queue.closed:
