@@ -72,6 +72,7 @@ def test_not_when_it_is_refused(kq: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     assert ring.why_not() == "KNOTE_IO_URING=0"
 
 
+@pytest.mark.needs("io_uring")
 @pytest.mark.parametrize(
     ("number", "words"),
     [
@@ -88,6 +89,7 @@ def test_a_kernel_that_says_no(number: int, words: str) -> None:
     assert ran.stdout.startswith("posix; ") and words in ran.stdout, ran.stderr
 
 
+@pytest.mark.needs("io_uring")
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.EINVAL])
 def test_a_kernel_that_cannot_be_probed(number: int) -> None:
     """IORING_REGISTER_PROBE came with 5.6: without it something else does it."""
