@@ -75,6 +75,8 @@ class Collector:
             source = registry.table.by_token(token)
             if source is not None:
                 if counted and source.counting:
+                    while self._counts.asked(asked) != source.fd:
+                        asked += 1  # One that is gone by now: what another hit of this batch found took it along.
                     source.count = self._counts.count(asked)
                     source.counted = True
                     asked += 1
@@ -133,7 +135,7 @@ class Collector:
 
     def _count(self, harvest: Harvest, n: int) -> bool:
         # What the READ filter would ask of each descriptor in turn, asked of all in one go.  A source cannot
-        # begin or cease to be counting while the hits are judged, so both loops meet the same ones.
+        # begin to be counting while the hits are judged, so the second loop meets no other ones.
         counts = self._counts
         counts.reserve(n)
         for i in range(n):

@@ -11,6 +11,9 @@ cdef class Counts:
         self.n += 1
         return 0
 
+    cdef inline int asked(self, int i) noexcept:
+        return self._fds[i]
+
     cdef inline int count(self, int i) noexcept:
         return self._counts[i]
 

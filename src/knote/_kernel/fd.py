@@ -101,6 +101,10 @@ class Counts:
         self._counts = [readable(fd) for fd in self._fds]
         return 0
 
+    def asked(self, i: int) -> int:
+        """The i-th descriptor."""
+        return self._fds[i]
+
     def count(self, i: int) -> int:
         """What readable() says of the i-th."""
         return self._counts[i]
