@@ -91,6 +91,8 @@ class Run:
                 self.said = f"it was not done after {self.client.limit_s:.0f} s, and was ended"
             elif not self.records:
                 self.said = f"exit {child.returncode}, and no test"
+            elif child.returncode not in (0, 1):
+                self.said = f"exit {child.returncode} in the middle"
             if self.said:
                 self.said += "; last words:\n" + "\n".join(log.read_text(errors="replace").splitlines()[-40:])
 

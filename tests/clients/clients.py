@@ -101,7 +101,7 @@ CLIENTS: Final = (
     Client(
         "pyftpdlib", "pyftpdlib/ioloop.py", "READ, WRITE",
         PYTEST,
-        ("tests",),
+        ("tests/test_ioloop.py", "tests/test_servers.py", "tests/test_functional.py"),
         "from pyftpdlib.ioloop import IOLoop, Kqueue\n"
         "print(IOLoop.__bases__[0].__name__)\n"
         "assert issubclass(IOLoop, Kqueue)",
@@ -202,4 +202,10 @@ ROWS: Final = (
     Row("watchdog", "tests/test_emitter.py::test_separate_consecutive_moves", "FreeBSD", ALSO),
     Row("watchdog", "tests/test_emitter.py::test_renaming_top_level_directory", "FreeBSD", ALSO),
     Row("watchdog", "tests/test_emitter.py::test_move_nested_subdirectories", "FreeBSD", ALSO),
+    Row("Twisted", "twisted.internet.test.test_process.PTYProcessTestsBuilder_KQueueReactorTests.test_changeUID",
+        "the suite", "it fails on every reactor where the tests run as root"),
+    Row("Twisted", "twisted.internet.test.test_process.ProcessTestsBuilder_KQueueReactorTests.test_changeUID",
+        "the suite", "it fails on every reactor where the tests run as root"),
+    Row("Twisted", "twisted.internet.test.test_tcp.TCP4ClientTestsBuilder_KQueueReactorTests.test_getaddrinfo_overflow_port",
+        "the suite", "it fails on every reactor where the resolver takes such a port"),
 )  # fmt: skip
