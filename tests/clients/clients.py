@@ -177,6 +177,10 @@ NOT_RUN: Final = {
 }
 """What was tried and is left out."""
 
+TCP4: Final = "twisted.internet.test.test_tcp.TCP4ClientTestsBuilder_"
+OVERFLOW: Final = "ReactorTests.test_getaddrinfo_overflow_port"
+PORT: Final = "it wants the resolver of a BSD to refuse a port above 65535; Linux's takes it"
+
 ROWS: Final = (
     Row("trio", "trio/_core/_tests/test_io.py::test_wait_on_invalid_object", "knote",
         "it wants nothing behind 'Bad file descriptor', where knote goes on: which filter, which number, why"),
@@ -202,10 +206,9 @@ ROWS: Final = (
     Row("watchdog", "tests/test_emitter.py::test_separate_consecutive_moves", "FreeBSD", ALSO),
     Row("watchdog", "tests/test_emitter.py::test_renaming_top_level_directory", "FreeBSD", ALSO),
     Row("watchdog", "tests/test_emitter.py::test_move_nested_subdirectories", "FreeBSD", ALSO),
-    Row("Twisted", "twisted.internet.test.test_process.PTYProcessTestsBuilder_KQueueReactorTests.test_changeUID",
-        "the suite", "it fails on every reactor where the tests run as root"),
-    Row("Twisted", "twisted.internet.test.test_process.ProcessTestsBuilder_KQueueReactorTests.test_changeUID",
-        "the suite", "it fails on every reactor where the tests run as root"),
-    Row("Twisted", "twisted.internet.test.test_tcp.TCP4ClientTestsBuilder_KQueueReactorTests.test_getaddrinfo_overflow_port",
-        "the suite", "it fails on every reactor where the resolver takes such a port"),
+    Row("Twisted", TCP4 + "AsyncioSelector" + OVERFLOW, "Linux", PORT),
+    Row("Twisted", TCP4 + "KQueue" + OVERFLOW, "Linux", PORT),
+    Row("Twisted", TCP4 + "Poll" + OVERFLOW, "Linux", PORT),
+    Row("Twisted", TCP4 + "Select" + OVERFLOW, "Linux", PORT),
+    Row("Twisted", TCP4 + "ThreadedSelect" + OVERFLOW, "Linux", PORT),
 )  # fmt: skip
