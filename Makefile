@@ -14,7 +14,7 @@ ENVS := $(PYTHON) .ci/envs.py
 PYTHONS ?= $(shell $(ENVS) pythons)
 LINT := .venv/lint-$(VERSION)/bin
 PYTEST := -m pytest
-SOURCES := src tests setup.py .ci $(wildcard bench)
+SOURCES := src tests setup.py .ci $(wildcard bench examples)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint checkers ruff mypy imports cython headers

@@ -21,6 +21,7 @@ from tests.oracle.document import PAGE
 from tests.support import cgroup, installed, namespaces
 
 BENCH: Final = Path(__file__).parents[1] / "bench"
+EXAMPLES: Final = Path(__file__).parents[1] / "examples"
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,11 @@ GATES: Final[tuple[Gate, ...]] = (
         need="docs/",
         closed=lambda _asked: not PAGE.exists(),
         why="an installed package is tested away from the documentation's sources",
+    ),
+    Gate(
+        need="examples/",
+        closed=lambda _asked: not EXAMPLES.exists(),
+        why="an installed package is tested away from the examples",
     ),
     Gate(
         need="bench/",

@@ -16,7 +16,9 @@ import pytest
 from tests.docs.pages import DOCS, Example, examples, filter_pages
 from tests.support.waiting import SOON
 
-PAGES: Final[tuple[str, ...]] = ("aio.md", "caps.md", "inspect.md", "tutorial.md", "why-kqueue.md")
+PAGES: Final[tuple[str, ...]] = (
+    "aio.md", "caps.md", "devpoll.md", "eventport.md", "inspect.md", "tutorial.md", "why-kqueue.md",
+)  # fmt: skip
 """Pages of docs/ beside the filters' whose examples are run here."""
 
 
