@@ -4,20 +4,21 @@ from knote._kernel.fd cimport same
 from knote._kernel.inotify cimport Inotify
 from knote._kernel.snapshot cimport Snapshot
 from knote.drain cimport Drain
+from knote.herald cimport Herald
 from knote.knote cimport Knote
 from knote.ready cimport ReadyList
 from knote.source cimport Source
 from knote.watch cimport Watch
 
 cdef unsigned int IN_ATTRIB, IN_DELETE, IN_IGNORED, IN_ISDIR, IN_MASK_ADD, IN_MODIFY, IN_MOVE_SELF, IN_MOVED_FROM
-cdef unsigned int IN_MOVED_TO, IN_Q_OVERFLOW, IN_UNMOUNT, ACTIVE, DISABLED, SOFT, EV_EOF, EV_ONESHOT
-cdef unsigned int NOTE_ATTRIB, NOTE_DELETE, NOTE_EXTEND, NOTE_LINK, NOTE_REVOKE, NOTE_TRUNCATE, NOTE_WRITE
+cdef unsigned int IN_MOVED_TO, IN_Q_OVERFLOW, IN_UNMOUNT, DISABLED, SOFT
+cdef unsigned int NOTE_DELETE, NOTE_EXTEND, NOTE_LINK, NOTE_WRITE
 cdef int ATTRIBUTES, CONTENTS, NAMELESS, UNLINKED, EVFILT_VNODE, _EACCES, _ENOENT, _EVERYTHING, _MOST
 
 
 cdef class FileWatch(Drain):
     cdef ReadyList _ready
-    cdef ReadyList _resting
+    cdef Herald _herald
     cdef object _own
     cdef Inotify _inotify
     cdef dict _watches
@@ -64,13 +65,6 @@ cdef class FileWatch(Drain):
     cdef _judge(self, Watch watch)
     @cython.locals(inotify=Inotify, source=Source, other=Source, wd=cython.int)
     cdef bint _again(self, Watch watch) except -1
-    @cython.locals(kn=Knote)
-    cdef _ask(self, Source source)
     @cython.locals(state=Snapshot, owner=Source, source=Source, found=cython.int)
     cdef _removed(self, Watch watch)
-    @cython.locals(kn=Knote, vnode=Knote)
-    cdef _tell(self, Source source, unsigned int notes, bint grown)
-    cdef _wake(self, Knote kn, unsigned int notes, bint grown)
-    @cython.locals(got=cython.uint)
-    cdef bint _record(self, Knote kn, unsigned int notes) noexcept
     cpdef close(self)

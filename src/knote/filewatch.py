@@ -14,19 +14,15 @@ from knote._kernel.fd import same
 from knote._kernel.inotify import Inotify
 from knote._kernel.snapshot import ATTRIBUTES, CONTENTS, NAMELESS, UNLINKED, Snapshot
 from knote.constants import (
-    EV_EOF,
-    EV_ONESHOT,
     EVFILT_VNODE,
-    NOTE_ATTRIB,
     NOTE_DELETE,
     NOTE_EXTEND,
     NOTE_LINK,
-    NOTE_REVOKE,
-    NOTE_TRUNCATE,
     NOTE_WRITE,
 )
 from knote.drain import Drain
-from knote.knote import ACTIVE, DISABLED, SOFT
+from knote.herald import Herald
+from knote.knote import DISABLED, SOFT
 from knote.masks import (
     IN_ATTRIB,
     IN_DELETE,
@@ -65,13 +61,12 @@ class FileWatch(Drain):
     """
 
     __slots__ = (
-        "_draining", "_inotify", "_lost", "_moves", "_own", "_ready", "_resting", "_touched", "_watches",
-        "noting",
+        "_draining", "_herald", "_inotify", "_lost", "_moves", "_own", "_ready", "_touched", "_watches", "noting",
     )  # fmt: skip
 
     def __init__(self, ready: ReadyList, resting: ReadyList, own: Callable[[int, Drain], int]) -> None:
         self._ready = ready
-        self._resting = resting
+        self._herald = Herald(ready, resting)
         self._own = own
         self._inotify: Inotify | None = None
         self._watches: dict[int, Watch] = {}
@@ -362,9 +357,9 @@ class FileWatch(Drain):
         grown = self._lost or watch.seen & (IN_MODIFY | IN_IGNORED) != 0
         for source in reversed(watch.sources):
             if state is None or source is owner or same(source.fd, source.identity):
-                self._tell(source, notes, grown)
+                self._herald.tell(source, notes, grown)
             else:
-                self._ask(source)
+                self._herald.ask(source)
         if ended:
             for source in watch.sources:
                 source.wd = -1
@@ -395,15 +390,6 @@ class FileWatch(Drain):
                 return True
         return False
 
-    def _ask(self, source: Source) -> None:
-        # Its number is closed or another file's, so its knotes are no more: they go when they are asked (S-084).
-        kn = source.knotes
-        while kn is not None:
-            if (kn.status & SOFT or kn.filter == EVFILT_VNODE) and not kn.status & DISABLED:
-                self._resting.remove(kn)
-                self._ready.append(kn)
-            kn = kn.sibling
-
     def _removed(self, watch: Watch) -> None:
         state = watch.state
         if state is None or not watch.sources:
@@ -413,46 +399,8 @@ class FileWatch(Drain):
             if found >= 0:
                 if found & UNLINKED and found & NAMELESS:
                     for source in reversed(watch.sources):
-                        self._tell(source, NOTE_DELETE, False)
+                        self._herald.tell(source, NOTE_DELETE, False)
                 return
-
-    def _tell(self, source: Source, notes: int, grown: bool) -> None:
-        # FreeBSD's list of a file's knotes begins with the youngest (trace vn_read_and_vnode).
-        vnode = source.find(EVFILT_VNODE)
-        kn = source.knotes
-        if vnode is not None and kn is not vnode:
-            self._wake(vnode, notes, grown)
-        while kn is not None:
-            if kn is not vnode or kn is source.knotes:
-                self._wake(kn, notes, grown)
-            kn = kn.sibling
-
-    def _wake(self, kn: Knote, notes: int, grown: bool) -> None:
-        if kn.filter == EVFILT_VNODE:
-            if not self._record(kn, notes):
-                return
-        elif not grown or not kn.status & SOFT:
-            return
-        if not kn.status & DISABLED:
-            self._resting.remove(kn)
-            self._ready.append(kn)
-
-    def _record(self, kn: Knote, notes: int) -> bool:
-        got = notes & kn.sfflags
-        if notes & NOTE_TRUNCATE and not kn.sfflags & (NOTE_ATTRIB | NOTE_TRUNCATE):
-            # It shrank, and nothing but the shrinking can be told for certain: who would not hear of that hears
-            # of the write that may have been.
-            got |= kn.sfflags & (NOTE_WRITE | NOTE_EXTEND)
-        if notes & NOTE_REVOKE:
-            kn.shown = EV_EOF
-            kn.flags |= EV_ONESHOT
-        elif not got:
-            return False
-        if not kn.status & ACTIVE:
-            kn.fflags = 0  # what was returned; EV_CLEAR has taken it back
-        kn.fflags |= got
-        kn.status |= ACTIVE | SOFT
-        return True
 
     def close(self) -> None:
         """Give the descriptor back; idempotent."""

@@ -28,8 +28,8 @@ CLOSED = {room for layer in CONTRACT["layers"] if "|" in layer for room in re.fi
 EXCEPTIONS = {tuple(line.split(" -> ")) for line in CONTRACT["ignore_imports"]}
 
 PROGRAMS = {"cli", "apps", "loops", "interfaces"}
-PUBLIC = {"", "caps", "constants", "errors", "buildinfo", "sealed"} | PROGRAMS
-"""What a program may import of knote: the package itself (""), the tables and helpers at the
+PUBLIC = {"", "aio", "caps", "constants", "errors", "buildinfo", "sealed"} | PROGRAMS
+"""What a program may import of knote: the package itself (""), its public modules, tables and helpers at the
 bottom, programs."""
 PRIVILEGED = {
     ("knote.apps.server", "knote.engines.base"),
