@@ -1,6 +1,6 @@
 """One question per file; CASES is the list of them all."""
 
-from bench.cases import aio, changes, exits, files, idle, serve, timers, wait_data, wait_nodata, wake
+from bench.cases import aio, changes, exits, files, idle, serve, solaris, timers, wait_data, wait_nodata, wake
 from bench.model import Case
 
 CASES: tuple[Case, ...] = (
@@ -14,4 +14,5 @@ CASES: tuple[Case, ...] = (
     exits.CASE,
     files.CASE,
     aio.CASE,
+    solaris.CASE,
 )
