@@ -1,6 +1,7 @@
 # Everything runs in .venv/BUILD-VERSION, made when first needed; see .ci/envs.py and CONTRIBUTING.md.
 #   PYTHON=python3.13   another interpreter
 #   TESTS=tests/unit    some of the tests; more of pytest's options fit in, too
+#   BUILDS=compiled     of `make matrix`: one build only
 #   ARGS='--port 7000'  for what `make run`, `make bench`, `make cpython` and `make clients` start
 
 PYTHON ?= python3
@@ -12,6 +13,7 @@ LIMIT ?= 1200
 VERSION := $(shell $(PYTHON) -c 'import sys; print(f"{sys.version_info[0]}.{sys.version_info[1]}{sys.abiflags}")')
 ENVS := $(PYTHON) .ci/envs.py
 PYTHONS ?= $(shell $(ENVS) pythons)
+BUILDS ?= compiled interpreted
 LINT := .venv/lint-$(VERSION)/bin
 PYTEST := -m pytest
 SOURCES := src tests setup.py .ci $(wildcard bench examples)
@@ -60,7 +62,7 @@ test-compiled test-interpreted test-checked: test-%:  ## all tests on one build
 
 matrix:  ## both builds on every supported CPython of this machine
 	@for python in $(PYTHONS); do \
-	  for build in compiled interpreted; do \
+	  for build in $(BUILDS); do \
 	    echo "--- $$build, $$python"; \
 	    $(MAKE) --no-print-directory PYTHON=$$python TESTS='$(TESTS)' test-$$build || exit 1; \
 	  done; \
