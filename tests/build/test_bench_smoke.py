@@ -10,7 +10,7 @@ import pytest
 
 pytestmark = pytest.mark.needs("bench/")
 
-CASES = ("wait-nodata", "wait-data", "changes", "idle", "serve", "wake", "timers", "exits", "files", "aio")
+CASES = ("wait-nodata", "wait-data", "changes", "idle", "serve", "wake", "timers", "exits", "files", "aio", "solaris")
 NEEDS = {"files": "watchfiles"}
 
 
