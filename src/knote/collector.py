@@ -75,11 +75,12 @@ class Collector:
             source = registry.table.by_token(token)
             if source is not None:
                 if counted and source.counting:
-                    while self._counts.asked(asked) != source.fd:
+                    while asked < self._counts.n and self._counts.asked(asked) != source.fd:
                         asked += 1  # One that is gone by now: what another hit of this batch found took it along.
-                    source.count = self._counts.count(asked)
-                    source.counted = True
-                    asked += 1
+                    if asked < self._counts.n:
+                        source.count = self._counts.count(asked)
+                        source.counted = True
+                        asked += 1
                 self._hit(harvest, 0, source, harvest.batch.mask(i))
                 source.counted = False
             elif token >> 32 == 0:
