@@ -40,7 +40,7 @@ class Collector:
         "woken",
     )  # fmt: skip
 
-    def __init__(self, registry: Registry, wake: int) -> None:
+    def __init__(self, registry: Registry, wake: int, strict: bool) -> None:
         self._registry = registry
         self.wake = wake
         self._inner = Harvest()
@@ -49,9 +49,9 @@ class Collector:
         self._serial = 0
         self._owed = 0
         """How many of the engine's hits go before the ready list, which had taken the room from them."""
-        self.reused = False
+        self.reused = strict
         """A number was reported by the interest of an earlier life of it: in such a program that happens again, so
-        that from now on each is asked at each delivery."""
+        that from now on each is asked at each delivery.  A strict queue does so from the beginning."""
         self.woken = False
         """The wake descriptor was seen raised."""
         self.rebuild = False
@@ -392,9 +392,10 @@ class Collector:
         source.deliveries = source.deliveries + 1 if kn.served + 1 == serial else 1
         count = source.deliveries
         hits = kn.hits + 1
+        if self.reused:
+            return not self._registry.interest.holds(source)
         if not (
-            self.reused
-            or (count & (count - 1) == 0 and count > 1)
+            (count & (count - 1) == 0 and count > 1)
             or (hits & (hits - 1) == 0 and hits > 1)
             or not count & 255
             or not hits & 255

@@ -75,6 +75,10 @@ class kqueue:
     """A kernel event queue: kqueue(2), with select.kqueue's methods, also usable in a with statement.
 
     engine: the mechanism underneath, by name ('epoll'); None takes $KNOTE_ENGINE or the best one.
+    strict: ask at each event whether its number still means the file that was registered.  Linux does not say that
+        a descriptor was closed; while a dup or a forked child keeps a reused number's old file open, a queue
+        that is not strict may return a few events of it (docs/differences.md#filters).  Costs a system call an
+        event.  None takes $KNOTE_STRICT ("1"), else not.
     Raises OSError when the descriptors cannot be made (EMFILE, ENFILE, ENOMEM), ValueError for an engine that is
     not there.
     Threads: any number may use one object at once.  After a fork the child's object is closed.
@@ -83,9 +87,11 @@ class kqueue:
 
     __slots__ = ("__weakref__", "_closed", "_number", "_queue")
 
-    def __init__(self, *, engine: str | None = None) -> None:
+    def __init__(self, *, engine: str | None = None, strict: bool | None = None) -> None:
         self._closed = True
-        self._queue: Queue | None = Queue(engines.choose(engine))
+        if strict is None:
+            strict = os.environ.get("KNOTE_STRICT", "0") not in ("", "0")
+        self._queue: Queue | None = Queue(engines.choose(engine), strict)
         self._number = self._queue.fileno()
         self._closed = False
         if _TRACE is not None:

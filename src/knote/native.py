@@ -348,7 +348,7 @@ def _event(raw: Any, found: Any) -> kevent:
 class kqueue:
     """The system's kernel event queue: kqueue(2), with select.kqueue's methods, also usable in a with statement.
 
-    engine: 'kqueue', the only one here; None takes $KNOTE_ENGINE or that one.
+    engine: 'kqueue', the only one here; None takes $KNOTE_ENGINE or that one.  strict: this kernel always is.
     udata may be any object.  The kernel keeps a pointer, so an object stays here, under a number above
         2**63 that the kernel gets in its place, until its knote is deleted, delivered once with EV_ONESHOT, given
         other udata, or the queue closed.  A knote that vanishes because its descriptor is closed holds its object
@@ -360,7 +360,7 @@ class kqueue:
 
     __slots__ = ("__weakref__", "_objects", "_queue")
 
-    def __init__(self, *, engine: str | None = None) -> None:
+    def __init__(self, *, engine: str | None = None, strict: bool | None = None) -> None:
         wanted = engine or os.environ.get("KNOTE_ENGINE") or ENGINE
         if wanted != ENGINE:
             raise errors.unknown_engine(wanted, [ENGINE])

@@ -50,7 +50,7 @@ class Queue:
         "_graves", "_lock", "_pool", "_raised", "_registry", "_told", "_unheard", "_waiters", "_wake", "closed",
     )  # fmt: skip
 
-    def __init__(self, engine_type: type[Engine]) -> None:
+    def __init__(self, engine_type: type[Engine], strict: bool = False) -> None:
         self.closed = True
         self._freed = True
         self._lock = Lock()
@@ -64,7 +64,7 @@ class Queue:
             raise
         self._engine = self._registry.interest.main
         self._registry.interest.own(self._wake, IN)
-        self._collector = Collector(self._registry, self._wake)
+        self._collector = Collector(self._registry, self._wake, strict)
         self._pool: list[Harvest] = []
         self._deferred: list[list[kevent] | None] = []
         """Changes of calls that this thread made from inside a call; None is a close()."""

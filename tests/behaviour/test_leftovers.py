@@ -14,7 +14,18 @@ from typing import Any
 
 import pytest
 
-from knote import EV_ADD, EV_CLEAR, EV_DELETE, EV_DISABLE, EV_DISPATCH, EV_ENABLE, EV_ONESHOT, NOTE_LOWAT
+import knote
+from knote import (
+    EV_ADD,
+    EV_CLEAR,
+    EV_DELETE,
+    EV_DISABLE,
+    EV_DISPATCH,
+    EV_ENABLE,
+    EV_ONESHOT,
+    NOTE_LOWAT,
+    NOTE_NODATA,
+)
 from tests.behaviour.words import ROOM, apply, idle, read, ready, write
 from tests.support.events import brief, idents
 from tests.support.plumbing import Pair, Pipe, unix_pair
@@ -41,6 +52,28 @@ def back_and_forth(kq: Any, one: Pair, other: Pair, flags: int = EV_ADD) -> Iter
     os.dup2(keeper, fd)
     yield fd
     os.close(keeper)
+
+
+@pytest.mark.parametrize("flags", [EV_ADD, EV_ADD | EV_CLEAR], ids=["level", "clear"])
+@pytest.mark.parametrize("how", ["argument", "environment"])
+def test_a_strict_queue_returns_none(
+    engine: str, monkeypatch: pytest.MonkeyPatch, how: str, flags: int
+) -> None:
+    """S-084, S-397: not even the first event of a number that is another file's by now."""
+    if how == "environment":
+        monkeypatch.setenv("KNOTE_STRICT", "1")
+    with (
+        knote.kqueue(engine=engine, strict=True if how == "argument" else None) as kq,
+        unix_pair() as one, unix_pair() as other,
+    ):  # fmt: skip
+        apply(kq, read(one.a, flags, NOTE_NODATA))
+        keeper = os.dup(one.a.fileno())
+        os.dup2(other.a.fileno(), one.a.fileno())
+        one.b.send(b"x")
+        other.b.send(b"y")
+        idle(kq)
+        assert kq.knotes() == []
+        os.close(keeper)
 
 
 # ---- changes -----------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ ident), and the number has not been closed since. What is wrong is counted by wh
 Documented (docs/differences.md), and so only counted:
 * While a dup or a forked child keeps a reused number's file open, epoll goes on reporting it, and until a queue
   has met with that, knote looks only now and then whether the number still means that file: at most one wrong
-  event of a new registration, as many as right ones of another, and none after the first such finding.
+  event of a new registration, as many as right ones of another, and none after the first such finding.  With
+  --strict there is none at all.
 * A number that means the very file again, by a dup of it, may keep its knotes: no call tells the difference.
 Everything else is a failure: a wrong event without such a dup, an event that is lost, a wrong errno, a queue that
 polls readable for nothing, a descriptor left open.
@@ -77,16 +78,17 @@ class Registration:
 class Owners:
     """One life: an estate, queues, and the book."""
 
-    def __init__(self, rng: random.Random, counts: Counter[str]) -> None:
+    def __init__(self, rng: random.Random, counts: Counter[str], strict: bool = False) -> None:
         self._random = rng
         self._counts = counts
         self._estate = Estate(rng)
-        self._queues = [knote.kqueue() for _ in range(QUEUES)]
+        self._strict = strict
+        self._queues = [knote.kqueue(strict=strict) for _ in range(QUEUES)]
         self._books: list[dict[tuple[int, int], Registration]] = [{} for _ in range(QUEUES)]
         self._all: dict[int, Registration] = {}
         self._empties = [0] * QUEUES
-        self._wary = [False] * QUEUES
-        """The queue has found a number that was reported by an interest of an earlier life."""
+        self._wary = [strict] * QUEUES
+        """The queue has found a number that was reported by an interest of an earlier life, or is strict."""
         self.log: list[str] = []
         self._children: list[tuple[int, int, frozenset[int]]] = []
         """(pid, descriptor to close so that it ends, the files it holds)"""
@@ -179,10 +181,10 @@ class Owners:
     def _renew(self, which: int) -> None:
         self._say("new queue", which)
         self._queues[which].close()
-        self._queues[which] = knote.kqueue()
+        self._queues[which] = knote.kqueue(strict=self._strict)
         self._books[which] = {}
         self._empties[which] = 0
-        self._wary[which] = False
+        self._wary[which] = self._strict
 
     @contextlib.contextmanager
     def _scarcity(self, chance: float) -> Iterator[None]:
@@ -390,7 +392,9 @@ class Owners:
         return bool(seen & (select.POLLOUT | select.POLLERR | (select.POLLHUP if kind == "pair" else 0)))
 
 
-def lives(seed: int, total: int, report_s: float, told: int = 60) -> tuple[Counter[str], str]:
+def lives(
+    seed: int, total: int, report_s: float, told: int = 60, strict: bool = False
+) -> tuple[Counter[str], str]:
     """Play total steps: the counts, and the failure that ended it, or ''."""
     rng = random.Random(seed)
     counts: Counter[str] = Counter()
@@ -398,7 +402,7 @@ def lives(seed: int, total: int, report_s: float, told: int = 60) -> tuple[Count
     steps = life = 0
     while steps < total:
         before = set(os.listdir("/proc/self/fd"))
-        owners = Owners(rng, counts)
+        owners = Owners(rng, counts, strict)
         life += 1
         try:
             for _ in range(min(LIFE, total - steps)):
@@ -427,10 +431,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=None, help="default: another one each time")
     parser.add_argument("--report", type=float, default=10.0, help="seconds between lines of progress")
     parser.add_argument("--told", type=int, default=60, help="how many steps before a failure are shown")
+    parser.add_argument("--strict", action="store_true", help="of kqueue(strict=True): nothing wrong is excused")
     asked = parser.parse_args()
     seed = random.randrange(1 << 32) if asked.seed is None else asked.seed
     print(f"knote {knote.build_info()['build']}, seed {seed}", flush=True)
-    counts, failure = lives(seed, asked.steps, asked.report, asked.told)
+    counts, failure = lives(seed, asked.steps, asked.report, asked.told, asked.strict)
     for what in sorted(counts):
         print(f"{counts[what]:>12,}  {what}")
     if failure:

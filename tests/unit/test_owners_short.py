@@ -9,9 +9,10 @@ from tests.soak import owners
 SEEDS = (1, 2, 3)
 
 
+@pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_each_event_is_the_owners(seed: int) -> None:
+def test_each_event_is_the_owners(seed: int, strict: bool) -> None:
     """Opens, dups, closes, forks and EMFILE at random; the failure tells the last steps."""
-    counts, failure = owners.lives(seed, 4_000, report_s=60.0)
+    counts, failure = owners.lives(seed, 4_000, report_s=60.0, strict=strict)
     assert not failure
     assert counts["events"] > 1000
