@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import gc
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -105,6 +106,35 @@ def _timer(kq: Any) -> Iterator[Cycle]:
         one(kq, 1, knote.EVFILT_TIMER)
 
     yield cycle
+
+
+@contextlib.contextmanager
+def _signal(kq: Any) -> Iterator[Cycle]:
+    # Ignored by default, so that it ends nobody.
+    number = signal.SIGURG
+    yield _around(kq, number, knote.EVFILT_SIGNAL, lambda: signal.raise_signal(number))
+
+
+@contextlib.contextmanager
+def _empty(kq: Any) -> Iterator[Cycle]:
+    a, b = socket.socketpair()
+    with a, b:
+        yield _around(kq, a.fileno(), knote.EVFILT_EMPTY, lambda: None)
+
+
+@contextlib.contextmanager
+def _except(kq: Any) -> Iterator[Cycle]:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as a:
+        b = server.accept()[0]
+        a.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with b:
+            cycle = _around(kq, b.fileno(), knote.EVFILT_EXCEPT, lambda: a.send(b"!", socket.MSG_OOB))
+
+            def whole() -> None:
+                cycle()
+                b.recv(1, socket.MSG_OOB)
+
+            yield whole
 
 
 @contextlib.contextmanager
@@ -204,6 +234,9 @@ ROWS: Final[tuple[Row, ...]] = (
     Row(knote.EVFILT_WRITE, _write),
     Row(knote.EVFILT_USER, _user),
     Row(knote.EVFILT_TIMER, _timer),
+    Row(knote.EVFILT_SIGNAL, _signal),
+    Row(knote.EVFILT_EMPTY, _empty),
+    Row(knote.EVFILT_EXCEPT, _except),
     Row(knote.EVFILT_VNODE, _vnode),
     Row(knote.EVFILT_VNODE, _vnode_opened, part=0.2),
     Row(knote.EVFILT_PROC, _proc),
