@@ -53,6 +53,15 @@ static inline int kn_connector_say(int fd, uint32_t operation, uint32_t mark)
     return send(fd, &m, m.head.nlmsg_len, MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
+/* What a message tells.  Copied out: the event needs 8 bytes of alignment, and stands behind 36 of headers. */
+static inline struct proc_event kn_connector_event(const struct kn_cn_message *m)
+{
+    struct proc_event event;
+    _Static_assert(sizeof m->body >= sizeof event, "the room for a message holds an event");
+    memcpy(&event, m->body, sizeof event);
+    return event;
+}
+
 /* A socket that listens; -EOPNOTSUPP, -EPERM, -ECONNREFUSED and others where the kernel or sandbox does not allow it. */
 static inline int kn_connector_open(void)
 {
@@ -76,11 +85,11 @@ static inline int kn_connector_open(void)
     ssize_t n;
     while (rc == 0 && ((n = recv(fd, &m, sizeof m, MSG_DONTWAIT)) > 0 || errno == ENOBUFS)) {
         /* Acknowledgements go to everybody who listens: ours bears our mark. */
-        struct proc_event *event = (struct proc_event *)m.message.data;
-        if (n > 0 && event->what == PROC_EVENT_NONE && m.message.ack == address.nl_pid + 1) {
-            if (event->event_data.ack.err == 0)
+        struct proc_event event = kn_connector_event(&m);
+        if (n > 0 && event.what == PROC_EVENT_NONE && m.message.ack == address.nl_pid + 1) {
+            if (event.event_data.ack.err == 0)
                 return fd;
-            rc = -(int)event->event_data.ack.err;
+            rc = -(int)event.event_data.ack.err;
         }
     }
     close(fd);
@@ -152,7 +161,7 @@ static inline int kn_connector_read(int fd, struct kn_heard *heard)
     if (n < 0)
         return errno == EAGAIN ? 0 : -errno;
     for (int i = 0; i < n; i++) {
-        struct proc_event *event = (struct proc_event *)m[i].message.data;
+        struct proc_event event = kn_connector_event(&m[i]);
         struct kn_heard *one = &heard[i];
         memset(one, 0, sizeof *one);
         /* From the kernel, and whole. */
@@ -160,18 +169,18 @@ static inline int kn_connector_read(int fd, struct kn_heard *heard)
             m[i].message.id.idx != CN_IDX_PROC)
             continue;
         /* Threads once more: what came before the socket was tuned is there all the same. */
-        if (event->what == PROC_EVENT_FORK && event->event_data.fork.child_pid == event->event_data.fork.child_tgid) {
-            one->what = event->what;
-            one->pid = event->event_data.fork.parent_tgid;
-            one->value = event->event_data.fork.child_tgid;
-        } else if (event->what == PROC_EVENT_EXEC) {
-            one->what = event->what;
-            one->pid = event->event_data.exec.process_tgid;
-        } else if (event->what == PROC_EVENT_EXIT &&
-                   event->event_data.exit.process_pid == event->event_data.exit.process_tgid) {
-            one->what = event->what;
-            one->pid = event->event_data.exit.process_tgid;
-            one->value = (int)(event->event_data.exit.exit_code & 0xffff);
+        if (event.what == PROC_EVENT_FORK && event.event_data.fork.child_pid == event.event_data.fork.child_tgid) {
+            one->what = event.what;
+            one->pid = event.event_data.fork.parent_tgid;
+            one->value = event.event_data.fork.child_tgid;
+        } else if (event.what == PROC_EVENT_EXEC) {
+            one->what = event.what;
+            one->pid = event.event_data.exec.process_tgid;
+        } else if (event.what == PROC_EVENT_EXIT &&
+                   event.event_data.exit.process_pid == event.event_data.exit.process_tgid) {
+            one->what = event.what;
+            one->pid = event.event_data.exit.process_tgid;
+            one->value = (int)(event.event_data.exit.exit_code & 0xffff);
         }
     }
     return n;
