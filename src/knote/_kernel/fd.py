@@ -143,9 +143,13 @@ def describe(fd: int) -> int:
     """Which file fd means: a number that another file would not have, with the kind (one of knote.source's
     KIND_*) in its low four bits; 0 when fd is closed."""
     try:
-        st = os.fstat(fd)
-    except OSError:
+        return _described(fd)
+    except OSError:  # perhaps by another thread between two looks
         return 0
+
+
+def _described(fd: int) -> int:
+    st = os.fstat(fd)
     mode, kind = st.st_mode, _OTHER
     if stat.S_ISSOCK(mode):
         kind = _socket_kind(fd)
@@ -169,10 +173,9 @@ def describe(fd: int) -> int:
 def same(fd: int, identity: int) -> bool:
     """Whether fd still means the file that was described."""
     try:
-        st = os.fstat(fd)
-    except OSError:
+        return _identity(fd, os.fstat(fd), identity & 15) == identity
+    except OSError:  # closed, perhaps by another thread between two looks
         return False
-    return _identity(fd, st, identity & 15) == identity
 
 
 def is_open(fd: int) -> int:
