@@ -186,6 +186,14 @@ def test_a_directory_never_reads(kq: Any, tmp_path: Any) -> None:
         assert ready(kq, read(fd, EV_DELETE)) == []
 
 
+def test_a_directory_reads_as_poll_says(kq: Any, tmp_path: Any) -> None:
+    """S-133: NOTE_FILE_POLL."""
+    with opened(str(tmp_path), os.O_RDONLY | os.O_DIRECTORY) as fd:
+        for _ in range(2):
+            assert brief(ready(kq, read(fd, fflags=NOTE_FILE_POLL))) == [f"{fd} READ d=0"]
+        apply(kq, read(fd, EV_DELETE))
+
+
 @pytest.mark.parametrize("path", ["/dev/null", "/dev/zero"])
 def test_a_device_that_never_blocks_is_ready(kq: Any, path: str) -> None:
     """S-124, "Decided" 4: always, with data 0."""

@@ -287,7 +287,8 @@ class Read(Filter):
         if not same(source.fd, source.identity):
             return -1
         if source.kind == KIND_DIRECTORY:
-            return 0
+            # poll(2) says that one can be read, and NOTE_FILE_POLL asks for poll(2)'s answer.
+            return 1 if kn.sfflags & NOTE_FILE_POLL else 0
         if source.kind != KIND_FILE:
             return 1
         rest = file_rest(source.fd)

@@ -1,11 +1,10 @@
+# cython: annotation_typing=False
 """PORT_SOURCE_FD: a descriptor and the poll(2) bits that it is watched for, once."""
 
 from __future__ import annotations
 
 import errno
-import os
 import select
-import stat
 from typing import TYPE_CHECKING, Any, Final
 
 import knote
@@ -14,31 +13,34 @@ from knote import (
     EV_CLEAR,
     EV_DELETE,
     EV_DISABLE,
-    EV_DISPATCH,
     EV_ENABLE,
-    EV_EOF,
     EVFILT_READ,
     EVFILT_WRITE,
     errors,
     kevent,
 )
 from knote.interfaces.eventport.names import PORT_SOURCE_FD, port_event
+from knote.interfaces.eventport.source import Source
 
 if TYPE_CHECKING:
     from knote.interfaces.eventport.port import Port
 
-_IN: Final = select.POLLIN | select.POLLRDNORM
-_OUT: Final = select.POLLOUT | select.POLLWRNORM
-_USHRT_MAX: Final = 0xFFFF
+_IN = select.POLLIN | select.POLLRDNORM
+_OUT = select.POLLOUT | select.POLLWRNORM
+_PRI = select.POLLPRI
+_NVAL = select.POLLNVAL
+_USHRT_MAX = 0xFFFF
 
-# Not every BSD has these.  Without the first, out-of-band data wakes nobody.
+# Not every BSD has these.  Without the first, out-of-band data wakes nobody; without the second a knote is deleted
+# where it would be disabled, and made where it would be enabled.
 _EXCEPT: Final[int | None] = getattr(knote, "EVFILT_EXCEPT", None)
+_DISPATCH: Final[int] = getattr(knote, "EV_DISPATCH", knote.EV_ONESHOT)
 # Not NOTE_NODATA: it saves the look that finds out that a number was closed while a dup lives (S-364).
 _READ_NOTES: Final[int] = getattr(knote, "NOTE_FILE_POLL", 0)
 
 _READS, _WRITES, _EXCEPTS, _SENTINEL = 1, 2, 4, 8
 """A descriptor's knotes; a sentinel is a READ by edge, which tells of hang-ups where reading is not asked for."""
-_ONCE: Final = EV_ADD | EV_ENABLE | EV_DISPATCH
+_ONCE: Final = EV_ADD | EV_ENABLE | _DISPATCH
 _KNOTES: Final = (
     (_READS, EVFILT_READ, _ONCE, _READ_NOTES),
     (_WRITES, EVFILT_WRITE, _ONCE, 0),
@@ -47,26 +49,31 @@ _KNOTES: Final = (
 )
 
 
-class Descriptor:
+class Descriptor(Source):
     """One association.  Its knotes carry it as udata, and stay in the queue, disabled, when it was retrieved: the
-    next association of the number enables them.  A kevent whose udata is no longer the number's is nobody's."""
+    next association of the number enables them.  A kevent whose udata is no longer the number's is nobody's.
 
-    __slots__ = ("events", "fd", "knotes", "user")
+    One that has a single knote is kept by the port for the same association again (Port.idle): a knote gives one
+    kevent each time that it is enabled, so once that was judged there is none under way.
+    plain: what is retrieved when its only knote says so; 0: poll(2) is asked.  changes: enable that knote.
+    """
+
+    __slots__ = ("changes", "events", "fd", "knotes", "plain", "user")
 
     def __init__(self, fd: int, events: int, user: Any) -> None:
         self.fd = fd
         self.events = events
         self.user = user
         self.knotes = 0
-
-    # Each of these is called under the port's lock.
+        self.plain = 0
+        self.changes: list[kevent] = []
 
     def associate(self, port: Port) -> None:
-        """Replace what the number has; nothing is changed if that fails."""
+        """Replace what the number has; nothing is changed if that fails.  Under the port's lock."""
         knotes = _READS if self.events & _IN else 0
         if self.events & _OUT:
             knotes |= _WRITES
-        if self.events & select.POLLPRI and _EXCEPT is not None:
+        if self.events & _PRI and _EXCEPT is not None:
             knotes |= _EXCEPTS
         if not knotes & ~_EXCEPTS:
             knotes |= _SENTINEL
@@ -78,17 +85,15 @@ class Descriptor:
             for bit, filter, _, _ in _KNOTES[:3]:
                 if before.knotes & ~knotes & bit and filter is not None:
                     self._quietly(port, filter, EV_DISABLE)
-        # A kqueue says nothing of directories; poll(2) says that they are ready.
-        self.knotes = 0 if self._is_directory() else self._add(port, knotes)
+        self.knotes = self._add(port, knotes)
+        self.plain = 0
+        if self.knotes == _READS or self.knotes == _WRITES:
+            self.plain = self.events & (_IN if self.knotes == _READS else _OUT)
+            self.changes = [self._change(self.knotes)]
+        port.idle.pop(self.fd, None)
         port.descriptors[self.fd] = self
         if not self.knotes:
             port.queue(self)
-
-    def _is_directory(self) -> bool:
-        try:
-            return stat.S_ISDIR(os.fstat(self.fd).st_mode)
-        except OSError:
-            raise errors.os_error(errno.EBADF, f"port_associate of descriptor {self.fd}") from None
 
     def _add(self, port: Port, knotes: int) -> int:
         """Which of them there are now.  0: it is ready at once and always, or was when poll(2) was asked."""
@@ -99,11 +104,11 @@ class Descriptor:
                 if knotes & _EXCEPTS:
                     knotes &= ~_EXCEPTS  # many have no such thing as out-of-band data
                     continue
-                revents = self._polled()
+                revents = self.polled()
                 if not revents:
                     raise
-                if revents & select.POLLNVAL:
-                    raise errors.os_error(errno.EBADF, f"port_associate of descriptor {self.fd}") from None
+                if revents & _NVAL:
+                    raise bad_descriptor(self.fd) from None
                 return 0
             return knotes
 
@@ -133,28 +138,25 @@ class Descriptor:
         return found
 
     def judge(self, port: Port, event: kevent | None) -> port_event | None:
-        """What is retrieved, if it is still so (S-363); the association ends (S-362)."""
+        """Source.judge(), of all but what Port.judge() sees at a glance; the association ends (S-362)."""
         if port.descriptors.get(self.fd) is not self:
             return None
-        knotes = self.knotes
-        if event is not None and knotes <= _WRITES and not event.flags & EV_EOF:
-            revents = self.events & (_IN if knotes == _READS else _OUT)
-        else:
-            revents = self._polled()
-            if not revents:
-                if not knotes & _SENTINEL:
-                    self._add(port, knotes)
-                return None
-            for bit, filter, _, _ in _KNOTES:
-                if knotes & bit and filter is not None and (event is None or filter != event.filter):
-                    self._quietly(port, filter, EV_DELETE if bit == _SENTINEL else EV_DISABLE)
-            if knotes & _SENTINEL:
-                self._quietly(port, EVFILT_READ, EV_DELETE)
+        revents = self.polled()
+        if not revents:
+            if not self.knotes & _SENTINEL:
+                self._add(port, self.knotes)
+            return None
+        for bit, filter, _, _ in _KNOTES:
+            if self.knotes & bit and filter is not None and (event is None or filter != event.filter):
+                self._quietly(port, filter, EV_DELETE if bit == _SENTINEL else EV_DISABLE)
+        if self.knotes & _SENTINEL:
+            self._quietly(port, EVFILT_READ, EV_DELETE)
         del port.descriptors[self.fd]
         user, self.user = self.user, None  # the knotes keep this record
         return port_event(revents, PORT_SOURCE_FD, self.fd, user)
 
-    def _polled(self) -> int:
+    def polled(self) -> int:
+        """What poll(2) says of it, as it is associated."""
         poller = select.poll()
         poller.register(self.fd, self.events)
         for _, revents in poller.poll(0):
@@ -162,7 +164,7 @@ class Descriptor:
         return 0
 
     def give_back(self, port: Port, event: port_event) -> None:
-        """It was retrieved for nobody: associated again, unless the number has been since."""
+        """Source.give_back(): associated again, unless the number has been since."""
         if self.fd not in port.descriptors:
             self.user = event.portev_user
             try:
@@ -171,11 +173,21 @@ class Descriptor:
                 pass  # closed meanwhile (S-364)
 
 
-def descriptor(fd: Any, events: int, user: Any) -> Descriptor:
-    """The association that port_associate(PORT_SOURCE_FD) asks for; OSError(EBADF, EINVAL)."""
+def number_of(fd: Any) -> int:
+    """The number of a descriptor, or of what has fileno(); OSError(EBADFD) for one that cannot be."""
     number = fd if isinstance(fd, int) else fd.fileno()
     if not 0 <= number <= 0x7FFFFFFF:
-        raise errors.os_error(errno.EBADF, f"port_associate of descriptor {number}")
+        raise bad_descriptor(number)
+    return int(number)
+
+
+def descriptor(number: int, events: int, user: Any) -> Descriptor:
+    """The association that port_associate(PORT_SOURCE_FD) asks for; OSError(EINVAL)."""
     if not 0 <= events <= _USHRT_MAX:
         raise errors.os_error(errno.EINVAL, f"events {events:#x} of descriptor {number}: poll(2) has 16 bits")
     return Descriptor(number, events, user)
+
+
+def bad_descriptor(number: int) -> OSError:
+    """EBADFD, by which libev knows that it is the descriptor and not the port (port_associate(3C))."""
+    return errors.os_error(errno.EBADFD, f"descriptor {number} is not open: port_associate() takes open ones")

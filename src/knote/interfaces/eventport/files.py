@@ -22,6 +22,7 @@ from knote.interfaces.eventport.names import (
     file_obj,
     port_event,
 )
+from knote.interfaces.eventport.source import Source
 
 if TYPE_CHECKING:
     from knote.interfaces.eventport.port import Port
@@ -47,7 +48,7 @@ _NOTES: Final = tuple(
 )
 
 
-class File:
+class File(Source):
     """One association, of a file_obj.  It holds a descriptor while it lasts."""
 
     __slots__ = ("_fd", "_fired", "events", "object", "user")

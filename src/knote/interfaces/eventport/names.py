@@ -14,6 +14,12 @@ PORT_SOURCE_ALERT: Final = 5
 PORT_SOURCE_MQ: Final = 6
 PORT_SOURCE_FILE: Final = 7
 
+AIOLIO: Final = 7
+AIOAREAD: Final = 11
+AIOAWRITE: Final = 12
+AIOFSYNC: Final = 20
+"""portev_events of PORT_SOURCE_AIO: what was carried out (<sys/aio.h>)."""
+
 PORT_ALERT_SET: Final = 0x01
 PORT_ALERT_UPDATE: Final = 0x02
 PORT_ALERT_INVALID: Final = PORT_ALERT_SET | PORT_ALERT_UPDATE
@@ -36,7 +42,8 @@ class port_event(NamedTuple):
     """struct port_event.
 
     portev_events: bits or a count, as the source has it.  portev_source: PORT_SOURCE_*.
-    portev_object: a descriptor, a file_obj, a Timer; None of a user's event or an alert.
+    portev_object: a descriptor, a file_obj, a Timer, an aio.Request or aio.Listio, a message queue's descriptor;
+    None of a user's event or an alert.
     portev_user: what was given along.
     """
 

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False
 """The port: what is associated and queued, retrieving, alert mode.  Sources know themselves."""
 
 from __future__ import annotations
@@ -6,16 +7,24 @@ import errno
 import time
 from collections import deque
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
-from knote import EV_ADD, EV_CLEAR, EV_DELETE, EVFILT_USER, NOTE_TRIGGER, errors, kevent, kqueue
-from knote.interfaces.eventport.descriptors import Descriptor
-from knote.interfaces.eventport.files import File
-from knote.interfaces.eventport.names import PORT_SOURCE_ALERT, PORT_SOURCE_USER, TimeExpired, port_event
-from knote.interfaces.eventport.timers import Timer
+from knote import EV_ADD, EV_CLEAR, EV_DELETE, EV_EOF, EVFILT_USER, NOTE_TRIGGER, errors, kevent, kqueue
+from knote.interfaces.eventport.descriptors import Descriptor, descriptor
+from knote.interfaces.eventport.names import (
+    PORT_SOURCE_ALERT,
+    PORT_SOURCE_FD,
+    PORT_SOURCE_USER,
+    TimeExpired,
+    port_event,
+)
+from knote.interfaces.eventport.source import Source
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from knote.interfaces.eventport.files import File
+    from knote.interfaces.eventport.timers import Timer
 
 MAX_EVENTS: Final = 65536
 """How many may be queued by port_send(): Solaris' default of process.max-port-events."""
@@ -23,8 +32,25 @@ MAX_EVENTS: Final = 65536
 _TRIGGER: Final = "port_send()"
 """udata of the one knote that wakes for all that was sent."""
 
-Source: TypeAlias = Descriptor | File | Timer
-_Found: TypeAlias = tuple[port_event, Source | None]
+_new_tuple: Final[Any] = tuple.__new__
+"""A port_event by this costs a third of port_event()."""
+
+
+class Found:
+    """What a call retrieves: events, and the source of each, None of one that was sent."""
+
+    __slots__ = ("count", "events", "sources")
+
+    def __init__(self) -> None:
+        self.events: list[port_event] = []
+        self.sources: list[Source | None] = []
+        self.count = 0
+
+    def put(self, event: port_event, source: Source | None) -> None:
+        """One more."""
+        self.events.append(event)
+        self.sources.append(source)
+        self.count += 1
 
 
 class Port:
@@ -35,16 +61,24 @@ class Port:
     OSError(EACCES), for the associations are the parent's (S-360).
     """
 
-    __slots__ = ("_alert", "_closed", "_sent", "descriptors", "files", "kqueue", "lock", "timers")
+    __slots__ = (
+        "_acquire", "_alert", "_closed", "_control", "_release", "_sent", "descriptors", "files", "idle", "kqueue",
+        "lock", "timers",
+    )  # fmt: skip
 
     def __init__(self, *, engine: str | None = None) -> None:
         self._closed = True
         self.files: dict[int, File] = {}
         self.kqueue = kqueue(engine=engine)
+        self._control = self.kqueue.control
         self._closed = False
         # Reentrant: a signal handler, or a finalizer of what was associated, may send and associate.
         self.lock = RLock()
+        self._acquire = self.lock.acquire
+        self._release = self.lock.release
         self.descriptors: dict[int, Descriptor] = {}
+        self.idle: dict[int, Descriptor] = {}
+        """Retrieved, by number: for the next association of the same kind.  In one of the two dicts at most."""
         self.timers: dict[int, Timer] = {}
         self._sent: deque[port_event | Source] = deque()
         """What no kevent stands for: users' events, and sources that were ready when they were associated or were
@@ -56,7 +90,8 @@ class Port:
     def control(self, changes: list[kevent] | None, room: int = 0, seconds: float | None = 0) -> list[kevent]:
         """kqueue.control(), with a port's errors."""
         try:
-            return self.kqueue.control(changes, room, seconds)
+            events: list[kevent] = self._control(changes, room, seconds)
+            return events
         except ValueError:
             self.check()
             raise
@@ -80,14 +115,14 @@ class Port:
 
     # ---- sending -------------------------------------------------------------------------------------------
 
-    def send(self, events: int, user: Any) -> None:
+    def send(self, event: port_event) -> None:
         """port_send(3C)."""
         self.check()
         if len(self._sent) >= MAX_EVENTS:
             raise errors.os_error(
                 errno.EAGAIN, f"{MAX_EVENTS} events are queued on this port: retrieve some before sending more"
             )
-        self._sent.append(port_event(events, PORT_SOURCE_USER, None, user))
+        self._sent.append(event)
         self._wake()
 
     def alert(self, event: port_event | None, update: bool) -> None:
@@ -108,16 +143,37 @@ class Port:
 
     # ---- associating ---------------------------------------------------------------------------------------
 
-    def associate(self, source: Descriptor | File) -> None:
+    def associate_number(self, number: int, events: int, user: Any) -> None:
+        """port_associate(3C) of a descriptor: what was retrieved is, most often, associated again as it was."""
+        self._acquire()
+        try:
+            record = self.idle.pop(number, None)
+            if record is not None and record.events == events:
+                record.user = user
+                self.descriptors[number] = record
+                try:
+                    self._control(record.changes, 0, 0)
+                    return
+                except (OSError, ValueError):
+                    # Closed, by now, or another kind of file: as if for the first time.
+                    del self.descriptors[number]
+                    record.user = None
+            self.check()
+            descriptor(number, events, user).associate(self)
+        finally:
+            self._release()
+
+    def associate(self, source: Source) -> None:
         """port_associate(3C)."""
         self.check()
         with self.lock:
-            source.associate(self)
+            source.associate(self)  # type: ignore[attr-defined]
 
-    def dissociate(self, source: Descriptor | File | None, what: str) -> None:
-        """port_dissociate(3C): None is not there."""
+    def dissociate(self, sources: dict[int, Any], key: int, what: str) -> None:
+        """port_dissociate(3C), of what descriptors or files have under that key."""
         self.check()
         with self.lock:
+            source = sources.get(key)
             if source is None or not source.dissociate(self):
                 raise errors.os_error(errno.ENOENT, f"{what} is not associated with this port")
 
@@ -125,33 +181,29 @@ class Port:
 
     def get(self, seconds: float | None) -> port_event:
         """port_get(3C)."""
-        found = self._wait(1, _deadline(seconds))
-        if not found:
+        found = Found()
+        if not self._wait(1, _deadline(seconds), found):
             raise TimeExpired([])
-        return found[0][0]
+        return found.events[0]
 
     def getn(self, most: int, least: int, seconds: float | None) -> tuple[list[port_event], int]:
         """port_getn(3C)."""
         deadline = _deadline(seconds)
         if most < 0 or least < 0 or (most and least > most):
-            raise errors.os_error(errno.EINVAL, f"max {most}, nget {least}")
+            raise errors.os_error(errno.EINVAL, f"max {most}, nget {least}: nget is 0 to max")
         if not most:
             return [], self._available()
         if not least:
             deadline = 0.0
-        found: list[_Found] = []
+        found = Found()
         try:
             while True:
-                more = self._wait(most - len(found), deadline)
-                if more and more[0][0].portev_source == PORT_SOURCE_ALERT:
-                    self._give_back(found)
-                    found = more
+                had = found.count
+                self._wait(most - had, deadline, found)
+                if found.count >= least or (found.count and found.events[0].portev_source == PORT_SOURCE_ALERT):
                     break
-                found += more
-                if len(found) >= least:
-                    break
-                if not more:
-                    raise TimeExpired([event for event, _ in found])
+                if found.count == had:
+                    raise TimeExpired(found.events)
         except TimeExpired:
             raise
         except BaseException:
@@ -159,71 +211,95 @@ class Port:
             if not self._closed:
                 self._give_back(found)
             raise
-        events = [event for event, _ in found]
-        return events, len(events)
+        return found.events, found.count
 
     def _available(self) -> int:
         self.check()
         if self._alert is not None:
             return 1
         with self.lock:
-            room = 3 * len(self.descriptors) + len(self.files) + len(self.timers) + len(self._sent) + 1
-            found = self._judged(self.control(None, room, 0), room)
+            room = len(self.kqueue.knotes()) + len(self._sent) + 1
+            found = Found()
+            self._judge(self.control(None, room, 0), room, found)
+            count = found.count
             self._give_back(found)
-            return len(found)
+            return count
 
-    def _wait(self, room: int, deadline: float | None) -> list[_Found]:
-        """One or more; [] when the time is up.  deadline: of time.monotonic(), 0 polls, None waits for ever."""
-        self.check()
+    def _wait(self, room: int, deadline: float | None, found: Found) -> bool:
+        """One or more are put into found; False when the time is up.  An alert takes the place of all.
+
+        deadline: of time.monotonic(), 0 polls, None waits for ever.
+        """
         while True:
             if self._alert is not None:
-                return [(self._alert, None)]
+                self.check()
+                return self._judge([], room, found)
             seconds = deadline if not deadline else max(deadline - time.monotonic(), 0)
             events = self.control(None, room, seconds)
             if not events:
                 if deadline is not None and (not deadline or time.monotonic() >= deadline):
-                    return []
+                    return False
                 continue
-            found = self._judged(events, room)
-            if found:
-                return found
+            if self._judge(events, room, found):
+                return True
 
-    def _judged(self, events: list[kevent], room: int) -> list[_Found]:
-        found: list[_Found] = []
-        with self.lock:
+    def _judge(self, events: list[kevent], room: int, found: Found) -> bool:
+        before = found.count
+        self._acquire()
+        try:
             woken = False
             for event in events:
                 source = event.udata
+                if isinstance(source, Descriptor):
+                    record = source
+                    if record.plain and not event.flags & EV_EOF:
+                        # It has one knote, and that says what poll(2) would.
+                        number = record.fd
+                        if self.descriptors.get(number) is record:
+                            del self.descriptors[number]
+                            self.idle[number] = record
+                            fields = (record.plain, PORT_SOURCE_FD, number, record.user)
+                            record.user = None
+                            found.put(_new_tuple(port_event, fields), record)
+                        continue
                 if source is _TRIGGER:
                     woken = True
-                elif isinstance(source, (Descriptor, File, Timer)):
+                elif isinstance(source, Source):
                     made = source.judge(self, event)
                     if made is not None:
-                        found.append((made, source))
-            while woken and self._sent and len(found) < room and self._alert is None:
+                        found.put(made, source)
+            while woken and self._sent and found.count - before < room and self._alert is None:
                 sent = self._sent.popleft()
-                if isinstance(sent, port_event):
-                    found.append((sent, None))
+                if not isinstance(sent, Source):
+                    found.put(sent, None)
                     continue
                 made = sent.judge(self, None)
                 if made is not None:
-                    found.append((made, sent))
+                    found.put(made, sent)
             if self._alert is not None:
                 self._give_back(found)
-                found = [(self._alert, None)]
+                found.put(self._alert, None)
+                before = 0
                 woken = True
             if woken and (self._sent or self._alert is not None):
                 self._wake()  # the edge is gone, and others wait for the rest
-        return found
+        finally:
+            self._release()
+        return found.count > before
 
-    def _give_back(self, found: list[_Found]) -> None:
+    def _give_back(self, found: Found) -> None:
         """Retrieved for nobody: each is there again, users' events in their order."""
         with self.lock:
-            for event, source in reversed(found):
+            for i in range(found.count - 1, -1, -1):
+                event = found.events[i]
+                source = found.sources[i]
                 if source is not None:
                     source.give_back(self, event)
                 elif event.portev_source == PORT_SOURCE_USER:
                     self._sent.appendleft(event)
+            found.events = []
+            found.sources = []
+            found.count = 0
             if self._sent:
                 self._wake()
 
@@ -251,6 +327,7 @@ class Port:
             file.close()
         self._sent.clear()
         self.descriptors.clear()
+        self.idle.clear()
         self.timers.clear()
 
     def __del__(self) -> None:

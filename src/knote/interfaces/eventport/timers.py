@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from knote import EV_ADD, EV_DELETE, EV_ONESHOT, EVFILT_TIMER, NOTE_ABSTIME, NOTE_NSECONDS, errors, kevent
 from knote.interfaces.eventport.names import PORT_SOURCE_TIMER, port_event
+from knote.interfaces.eventport.source import Source
 
 if TYPE_CHECKING:
     from knote.interfaces.eventport.port import Port
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _ids: Final = itertools.count(1)
 
 
-class Timer:
+class Timer(Source):
     """A timer of a port's.  portev_events is how often it expired since it was last retrieved.
 
     The queue has a one-shot for the next expiry only: what was missed is arithmetic, and an interval that nobody

@@ -1,0 +1,3 @@
+cdef class Source:
+    cpdef judge(self, port, event)
+    cpdef give_back(self, port, event)
