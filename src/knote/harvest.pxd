@@ -8,6 +8,7 @@ cdef class Harvest:
     cdef Batch batch
     cdef list events
     cdef int filled
+    cdef bint kept
     cdef int room
     cdef list graveyard
     cdef int error

@@ -18,12 +18,15 @@ class Harvest:
     finalizer, which must not happen under the lock.
     """
 
-    __slots__ = ("batch", "culprit", "error", "events", "filled", "graveyard", "lost", "room", "serial")
+    __slots__ = ("batch", "culprit", "error", "events", "filled", "graveyard", "kept", "lost", "room", "serial")
 
     def __init__(self) -> None:
         self.batch = Batch()
         self.events: list[kevent] = []
         self.filled = 0
+        self.kept = False
+        """Whoever collects keeps the events, and gives them to nobody: they are filled in anew by the next
+        call."""
         self.room = 0
         self.graveyard: list[object] = []
         self.error = 0

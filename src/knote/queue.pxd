@@ -41,6 +41,7 @@ cdef class Queue:
 
     cpdef bint is_closed(self) except -1
     cpdef list run(self, list changes, int maxevents, long long deadline)
+    cpdef int reap(self, Harvest harvest, int maxevents, long long deadline) except -1
     cdef Harvest _take(self)
     cdef _give_back(self, Harvest harvest)
     cdef _check(self)

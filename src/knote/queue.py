@@ -121,6 +121,18 @@ class Queue:
         finally:
             self._give_back(harvest)
 
+    def reap(self, harvest: Harvest, maxevents: int, deadline: int) -> int:
+        """run() without changes, for a program that keeps its records: how many of harvest.events are filled in.
+
+        They are the same kevents call after call, so no object is made for an event.  A record holds its udata
+        until it is filled in again, under the lock: set it to None before, or its finalizer may run there.
+        """
+        self._check()
+        harvest.kept = True
+        harvest.filled = 0
+        self._collect(harvest, maxevents, deadline, True)
+        return harvest.filled
+
     def _check(self) -> None:
         if fork_count() != self._forks:
             self.abandon()
@@ -259,7 +271,7 @@ class Queue:
                 left -= max(n, 1)
                 continue
             if harvest.filled:
-                if harvest.filled < len(events):
+                if harvest.filled < len(events) and not harvest.kept:
                     del events[harvest.filled :]
                 return events
             if n < 0 and n != -_EINTR:

@@ -24,9 +24,90 @@ def text(data: bytes) -> Any:
     return data.decode() if data == b"bad" else data
 
 
-async def later(data: bytes) -> bytes:
-    """Not of this kind."""
-    return data
+class Lines:
+    """A protocol: a greeting, each line back, the count at the end of input."""
+
+    said: list[str] = []
+
+    def connected(self, connection: Any) -> None:
+        """Greet."""
+        self.connection, self.count = connection, 0
+        connection.write(b"hello %d\n" % connection.id)
+
+    def data(self, data: bytes) -> None:
+        """Count and answer."""
+        self.count += data.count(b"\n")
+        self.connection.write(data)
+
+    def eof(self) -> bool:
+        """There is more to say."""
+        self.connection.write(b"%d lines\n" % self.count)
+        self.connection.close()
+        return True
+
+    def closed(self, why: str) -> None:
+        """For the test."""
+        self.said.append(why)
+
+
+class Flood:
+    """A protocol that writes until it is told to wait, and again when it may, ten megabytes in all."""
+
+    left = 10_000_000
+
+    def connected(self, connection: Any) -> None:
+        """Begin."""
+        self.connection = connection
+        self.most = 0
+        self.can_write()
+
+    def data(self, data: bytes) -> None:
+        """Nothing."""
+
+    def can_write(self) -> None:
+        """Go on."""
+        while self.left:
+            more = self.connection.write(b"f" * 10_000)
+            self.left -= 10_000
+            self.most = max(self.most, self.connection.pending)
+            assert self.most <= self.connection.driver.high + 10_000
+            if not more:
+                return
+        self.connection.close()
+
+
+async def sums(stream: Any) -> None:
+    """Adds up the numbers of each line."""
+    while line := await stream.readline():
+        await stream.write(b"%d\n" % sum(map(int, line.split())))
+
+
+async def parts(stream: Any) -> None:
+    """Every way of reading, and a wait."""
+    size = int((await stream.readuntil(b":"))[:-1])
+    body = await stream.readexactly(size)
+    await stream.sleep(0.01)
+    await stream.write(body[::-1])
+    async for data in stream:
+        await stream.write(data.upper())
+
+
+async def fails_later(stream: Any) -> None:
+    """Raises after the first bytes."""
+    await stream.write(await stream.read())
+    raise ZeroDivisionError("as asked")
+
+
+async def foreign(stream: Any) -> None:
+    """Awaits what is not the stream's."""
+    import asyncio
+
+    await stream.read()
+    await asyncio.sleep(0)
+
+
+class Deaf:
+    """A class, and no protocol's."""
 
 
 class Shout:

@@ -32,11 +32,18 @@ PUBLIC = {"", "aio", "caps", "constants", "errors", "buildinfo", "sealed"} | PRO
 """What a program may import of knote: the package itself (""), its public modules, tables and helpers at the
 bottom, programs."""
 PRIVILEGED = {
-    ("knote.apps.server", "knote.engines.base"),
-    ("knote.apps.server", "knote.queue"),
-    ("knote.apps.server", "knote.ring"),
+    ("knote.apps.drive", "knote.ring"),
+    ("knote.apps.drive_ready", "knote._kernel.stream"),
+    ("knote.apps.drive_ready", "knote._kernel.time"),
+    ("knote.apps.drive_ready", "knote.harvest"),
+    ("knote.apps.drive_ring", "knote._kernel.flow"),
+    ("knote.apps.drive_ring", "knote._kernel.time"),
+    ("knote.apps.drive_ring", "knote.ring"),
+    ("knote.apps.listener", "knote._kernel.stream"),
+    ("knote.apps.outgoing", "knote._kernel.stream"),
+    ("knote.apps.server", "knote._kernel.time"),
 }
-"""The server's data path reads the records without making kevents."""
+"""The server's data path: records without kevents, sockets without objects, and the ring."""
 
 CYTHON = sources.files(".pxd", ".pyx")
 

@@ -1,42 +1,65 @@
 cimport cython
 
 from knote.apps.handler cimport Handler
+from knote.apps.outgoing cimport Outgoing
+
+cdef int CALL, PROTOCOL, UPPER, CHARGEN, DAYTIME
+cdef unsigned int BEGUN, CLOSED, ENDED, FINISHING, FULL, HELD, READING, SILENT, _DEAF
 
 
+cdef class Driver:
+    cdef readonly object server
+    cdef readonly Py_ssize_t high
+    cdef readonly Py_ssize_t low
+    cpdef add(self, list connections)
+    cpdef send(self, Connection connection, object data)
+    cpdef await_room(self, Connection connection)
+    cpdef steer(self, Connection connection, bint reading)
+    cpdef finish(self, Connection connection)
+    cpdef remove(self, Connection connection)
+
+
+@cython.final
 cdef class Connection(Handler):
-    cdef object _server
-    cdef object _sock
-    cdef object _serve
-    cdef object _recv
-    cdef object _send
-    cdef Outgoing _outgoing
-    cdef bint _paused
-    cdef readonly bint ended
-    cdef readonly int fd
+    cdef readonly Driver driver
+    cdef readonly object listener
+    cdef readonly object work
+    cdef public object wrap
+    cdef public Outgoing out
+    cdef object stash
+    cdef object why
+    cdef public object address
+    cdef readonly unsigned long long id
+    cdef public unsigned long long received
+    cdef public unsigned long long sent
+    cdef public long long opened
+    cdef unsigned long long flight
+    cdef public int fd
+    cdef readonly int kind
+    cdef public unsigned int flags
+    cdef public int seen
+    cdef int slot
+    cdef int place
+    cdef int ops
 
-    @cython.locals(size=Py_ssize_t, sent=Py_ssize_t)
-    cpdef ready(self, event)
-    cdef failed(self, error)
-    cdef _input_ended(self)
-
-    @cython.locals(sent=Py_ssize_t)
-    cdef Py_ssize_t send_some(self, bytearray data) except -2
-    cdef pause(self)
-    cdef resume(self)
-    cdef drained(self)
-    cdef _control(self, change)
-    cpdef close(self, bint writing=*)
-    cdef _delete(self, int number)
-
-
-cdef class Outgoing(Handler):
-    cdef Connection _connection
-    cdef Py_ssize_t _high
-    cdef Py_ssize_t _low
-    cdef bytearray _rest
-    cpdef Py_ssize_t size(self)
-    cdef add(self, reply)
-    cdef check(self)
-
-    @cython.locals(sent=Py_ssize_t)
-    cpdef ready(self, event)
+    cpdef bint write(self, object data) except -1
+    cpdef close(self)
+    cpdef abort(self)
+    cpdef bint is_closed(self) noexcept
+    cpdef pause(self)
+    cpdef resume(self)
+    cpdef begin(self)
+    cdef _speak(self)
+    cpdef took(self, bytes data)
+    cpdef plain(self, bytes data)
+    @cython.locals(out=Outgoing)
+    cpdef push(self, object data)
+    @cython.locals(out=Outgoing)
+    cpdef relieved(self)
+    cpdef ended(self)
+    @cython.locals(reading=cython.bint)
+    cdef steer(self)
+    cpdef finish(self, object why)
+    cdef close_now(self)
+    cpdef failed(self, object error)
+    cpdef drop(self, object why)

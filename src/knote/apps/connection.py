@@ -1,228 +1,314 @@
 # cython: annotation_typing=False
-"""One client of the server: READ while it may send, WRITE only while something of its reply is left."""
+"""One client of a server: what it sends goes to the service, and what the service says goes back.
+
+Here is what is the same however the bytes travel; a Driver moves them.
+"""
 
 from __future__ import annotations
 
-from socket import MSG_NOSIGNAL
 from typing import TYPE_CHECKING, Any
 
-from knote import (
-    EV_ADD,
-    EV_DELETE,
-    EV_DISABLE,
-    EV_ENABLE,
-    EV_KEEPUDATA,
-    EVFILT_READ,
-    EVFILT_WRITE,
-    NOTE_NODATA,
-    kevent,
-)
 from knote.apps.handler import Handler
+from knote.apps.outgoing import Outgoing
+from knote.apps.service import CALL, CHARGEN, DAYTIME, PROTOCOL, UPPER
+from knote.apps.states import BEGUN, CLIENT, CLOSED, ENDED, FAILED, FINISHING, FULL, HELD, READING, SERVICE, SILENT
 
 if TYPE_CHECKING:
-    from socket import socket
-
+    from knote.apps.listener import Listener
     from knote.apps.server import Server
 
-RECEIVE = 65536
-"""The most that is read at once: one client's turn."""
+_DEAF = FULL | HELD | ENDED | FINISHING | CLOSED
+
+
+class Driver:
+    """How bytes travel between sockets and connections, and what waits for them."""
+
+    __slots__ = ("high", "low", "server")
+
+    def __init__(self, server: Server) -> None:
+        self.server: Any = server
+        self.high = server.high_water
+        self.low = server.low_water
+
+    def add(self, connections: list[Connection]) -> None:
+        """Read from new connections."""
+        raise NotImplementedError
+
+    def send(self, connection: Connection, data: Any) -> None:
+        """Send data, behind which nothing waits; what is not taken becomes connection.out.  TypeError for what has
+        no bytes."""
+        raise NotImplementedError
+
+    def await_room(self, connection: Connection) -> None:
+        """Send connection.out when there is room."""
+        raise NotImplementedError
+
+    def steer(self, connection: Connection, reading: bool) -> None:
+        """Read from it, or read no more."""
+        raise NotImplementedError
+
+    def finish(self, connection: Connection) -> None:
+        """connection.close_now() as soon as all is out."""
+        raise NotImplementedError
+
+    def remove(self, connection: Connection) -> None:
+        """Forget it and close its descriptor."""
+        raise NotImplementedError
+
+    def listen(self, listener: Listener, backlog: int) -> None:
+        """Accept from it."""
+        raise NotImplementedError
+
+    def unlisten(self, listener: Listener) -> None:
+        """Accept no more; nothing of ours holds the socket when this returns."""
+        raise NotImplementedError
+
+    def turn(self) -> None:
+        """Wait until something happens, and deal with all of it."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Give back what it holds.  The connections are removed, or their descriptors closed, by the server."""
+        raise NotImplementedError
 
 
 class Connection(Handler):
-    """The READ knote's side: receive, serve, send at once.  Nothing is watched for writing while the client
-    takes its replies as they come."""
+    """A client, as its service sees it: id, peer, write(), close(), abort(), pause(), resume(), pending.
 
-    __slots__ = ("_outgoing", "_paused", "_recv", "_send", "_serve", "_server", "_sock", "ended", "fd")
+    Threads: all of it belongs to the thread that runs the server.
+    """
 
-    def __init__(self, server: Server, sock: socket) -> None:
-        self._server: Any = server
-        self._sock: Any = sock
-        self._serve = server.service
-        self._recv: Any = sock.recv
-        self._send: Any = sock.send
-        self._outgoing: Outgoing | None = None
-        self._paused = False
-        self.ended = False
-        self.fd = sock.fileno()
+    __slots__ = (
+        "address", "driver", "fd", "flags", "flight", "id", "kind", "listener", "opened", "ops", "out", "place",
+        "received", "seen", "sent", "slot", "stash", "why", "work", "wrap",
+    )  # fmt: skip
 
-    def arrival(self) -> kevent:
-        """The change that registers it.  NODATA: a receive says how much there was, so nobody asks before."""
-        return kevent(self.fd, EVFILT_READ, EV_ADD, NOTE_NODATA, 0, self)
+    def __init__(self, driver: Driver, listener: Any, fd: int, number: int) -> None:
+        self.driver = driver
+        self.listener: Any = listener
+        self.fd = fd
+        self.id = number
+        """Counts the connections of its server, from 1."""
+        self.kind = listener.service.kind
+        self.work: Any = listener.service.make
+        self.wrap: Any = None
+        """What lies between the socket and the service, TLS for one: received(data) and seal(data)."""
+        self.out: Outgoing | None = None
+        self.stash: Any = None
+        self.why: Any = None
+        self.address: Any = None
+        self.flags = SILENT if self.kind < CHARGEN else 0
+        self.received = 0
+        self.sent = 0
+        self.opened = 0
+        self.seen = 0
+        self.slot = -1
+        self.place = 0
+        self.ops = 0
+        self.flight = 0
 
-    def ready(self, event: kevent) -> None:
-        """One receive per event, so that a client that sends much does not keep the others waiting; by level
-        the rest comes with the next collection."""
-        try:
-            data = self._recv(RECEIVE)
-        except BlockingIOError:
-            return
-        except OSError:
-            # Reset; or closed by its own WRITE event earlier in this batch (then EBADF, as the socket object
-            # has forgotten its number).
-            self.close()
-            return
-        if not data:
-            self._input_ended()
-            return
-        try:
-            reply = self._serve(data)
-            size = len(reply) if reply is not None else 0
-        except Exception as error:
-            self.failed(error)
-            return
-        if not size:
-            return
-        if self._outgoing is not None:
-            self._outgoing.add(reply)
-            return
-        try:
-            sent = self._send(reply, MSG_NOSIGNAL)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            self.close()
-            return
-        except TypeError as error:
-            self.failed(error)
-            return
-        if sent != size:
-            rest = bytearray(memoryview(reply)[sent:])
-            outgoing = Outgoing(self, rest, self._server.high_water, self._server.low_water)
-            self._outgoing = outgoing
-            self._control(kevent(self.fd, EVFILT_WRITE, EV_ADD, NOTE_NODATA, 0, outgoing))
-            outgoing.check()
+    # ---- for the service -----------------------------------------------------------------------------------
 
-    def failed(self, error: Exception) -> None:
-        """The service did not do its part; what it made of the stream up to here is all there is."""
-        self._server.service_failed(self, error)
-        self.close()
-
-    def _input_ended(self) -> None:
-        # A half-close: the client may still read, so what it is owed goes out first.
-        if self._outgoing is None:
-            self.close()
-        else:
-            self.ended = True
-            self._control(kevent(self.fd, EVFILT_READ, EV_DELETE))
+    @property
+    def peer(self) -> str:
+        """The client's address as HOST:PORT; 'unix' of one that came by a UNIX socket."""
+        said: str = self.driver.server.peer_of(self)
+        return said
 
     @property
     def pending(self) -> int:
         """Bytes that the client is owed and has not taken."""
-        return 0 if self._outgoing is None else self._outgoing.size()
+        return 0 if self.out is None else self.out.size
 
-    def send_some(self, data: bytearray) -> int:
-        """How many bytes the kernel took; -1 when the connection is gone (and closed by now)."""
-        try:
-            sent: int = self._send(data, MSG_NOSIGNAL)
-        except BlockingIOError:
-            return 0
-        except OSError:
-            self.close()
-            return -1
-        return sent
+    def write(self, data: Any) -> bool:
+        """Send bytes, after what is owed already.  False when the client is owed more than the high-water mark:
+        it is kept all the same, and can_write() tells when there is room again.  A connection that is closed, or
+        closing, takes nothing."""
+        if self.flags & (CLOSED | FINISHING):
+            return False
+        if not len(data):
+            return not self.flags & FULL
+        if self.wrap is not None:
+            data = self.wrap.seal(data)
+        self.push(data)
+        return not self.flags & FULL
+
+    def close(self) -> None:
+        """Once the client has what it is owed."""
+        self.finish(SERVICE)
+
+    def abort(self) -> None:
+        """At once, whatever it is owed."""
+        self.drop(SERVICE)
+
+    def is_closed(self) -> bool:
+        """Whether it is, or is about to be."""
+        return self.flags & (CLOSED | FINISHING) != 0
 
     def pause(self) -> None:
-        """Read no more: the client takes less than it asks for."""
-        if not self._paused and not self.ended:
-            self._paused = True
-            self._control(kevent(self.fd, EVFILT_READ, EV_DISABLE | EV_KEEPUDATA, NOTE_NODATA))
+        """Read no more until resume()."""
+        if not self.flags & HELD:
+            self.flags |= HELD
+            self.steer()
 
     def resume(self) -> None:
         """Read again."""
-        if self._paused and not self.ended:
-            self._paused = False
-            self._control(kevent(self.fd, EVFILT_READ, EV_ENABLE | EV_KEEPUDATA, NOTE_NODATA))
+        if self.flags & HELD:
+            self.flags &= ~HELD
+            self.steer()
 
-    def drained(self) -> None:
-        """The client has taken everything that it was owed."""
-        self._outgoing = None
-        if self.ended:
-            self.close(True)
-            return
-        self._control(kevent(self.fd, EVFILT_WRITE, EV_DELETE))
-        self.resume()
+    # ---- for the driver ------------------------------------------------------------------------------------
 
-    def _control(self, change: kevent) -> None:
-        if self._sock is None:
+    def begin(self) -> None:
+        """It is accepted and read from: the service hears of it."""
+        if self.kind == CALL or (UPPER <= self.kind < CHARGEN):
             return
         try:
-            self._server.control([change], 0)
-        except OSError as error:
-            # No memory for it, for one: this client cannot be served, the others can.
-            self._server.unwatchable(self, error)
-            self.close()
+            if self.kind == PROTOCOL:
+                self.work = self.work()
+                self.flags |= BEGUN
+                hear = getattr(self.work, "connected", None)
+                if hear is not None:
+                    hear(self)
+            else:
+                self._speak()
+        except Exception as error:
+            self.failed(error)
 
-    def close(self, writing: bool = False) -> None:
-        """Take the knotes back and close the socket.  Closing twice is nothing."""
-        if self._sock is None:
-            return
-        # Closing alone would do, unless a child of the service holds a copy of the descriptor: then the kernel
-        # keeps reporting a number that is no longer ours (epoll(7), Q6).
-        if not self.ended:
-            self._delete(EVFILT_READ)
-        if writing or self._outgoing is not None:
-            self._delete(EVFILT_WRITE)
-        self.drop()
-        self._server.closed(self.fd)
+    def _speak(self) -> None:
+        from knote.apps.speakers import block, daytime
 
-    def drop(self) -> None:
-        """Close the socket; for a server whose kqueue is closed already."""
-        sock = self._sock
-        self._sock = self._outgoing = None
-        sock.close()
+        if self.kind == DAYTIME:
+            self.write(daytime())
+            self.finish(SERVICE)
+        elif self.kind == CHARGEN and self.out is None and not self.flags & (CLOSED | ENDED):
+            # Not sent from here: a client that reads as fast as we write would keep all others waiting.
+            self.out = Outgoing()
+            self.out.push(block() if self.wrap is None else self.wrap.seal(block()))
+            self.driver.await_room(self)
 
-    def _delete(self, number: int) -> None:
+    def took(self, data: bytes) -> None:
+        """Bytes have come."""
         try:
-            self._server.control([kevent(self.fd, number, EV_DELETE)], 0)
-        except OSError:
-            pass  # ENOENT: the kqueue has seen the end of it before us, and the knote is gone as it should be
+            if self.wrap is not None:
+                self.wrap.received(data)
+            else:
+                self.plain(data)
+        except Exception as error:
+            self.failed(error)
 
-    def peer(self) -> str:
-        """The client's address, for a message."""
-        from knote.apps import address
+    def plain(self, data: bytes) -> None:
+        """Bytes as the client meant them."""
+        if self.kind == CALL:
+            reply = self.work(data)
+            if reply is None or not len(reply):
+                return
+            if self.wrap is not None:
+                reply = self.wrap.seal(reply)
+            self.push(reply)
+        elif self.kind == PROTOCOL:
+            self.work.data(data)
+        elif self.kind == UPPER:
+            self.write(data.upper())
+        elif self.kind == UPPER + 1:
+            self.write(data)
 
-        try:
-            return address.text(self._sock.getpeername())
-        except (AttributeError, OSError):
-            return f"descriptor {self.fd}"
+    def push(self, data: Any) -> None:
+        """Send it, or keep it behind what is kept already."""
+        out = self.out
+        if out is None:
+            self.driver.send(self, data)
+            out = self.out
+        else:
+            out.push(data)
+        if out is not None and out.size > self.driver.high and not self.flags & FULL:
+            self.flags |= FULL
+            self.steer()
 
+    def relieved(self) -> None:
+        """It has taken some of what is kept."""
+        out = self.out
+        if out is not None and not out.size:
+            self.out = out = None
+        if self.flags & FULL and (out is None or out.size <= self.driver.low):
+            self.flags &= ~FULL
+            if self.kind == PROTOCOL and not self.flags & (FINISHING | CLOSED):
+                hear = getattr(self.work, "can_write", None)
+                if hear is not None:
+                    try:
+                        hear()
+                    except Exception as error:
+                        self.failed(error)
+            self.steer()
+        if self.out is None and not self.flags & CLOSED:
+            if self.flags & FINISHING:
+                self.driver.finish(self)
+            elif self.kind == CHARGEN:
+                self._speak()
 
-class Outgoing(Handler):
-    """The WRITE knote's side: what the client has not taken yet, bounded by pausing the connection."""
+    def ended(self) -> None:
+        """The client has shut down its sending side.  It may still read, so what it is owed goes out first."""
+        self.flags |= ENDED
+        if self.wrap is not None:
+            self.wrap.ended()
+        if self.kind == PROTOCOL and not self.flags & (FINISHING | CLOSED):
+            hear = getattr(self.work, "eof", None)
+            try:
+                if hear is not None and hear():
+                    self.steer()
+                    return  # it has more to say
+            except Exception as error:
+                self.failed(error)
+                return
+        if self.kind == CHARGEN:
+            self.drop(CLIENT)  # it would be owed something for ever
+        else:
+            self.finish(CLIENT)
 
-    __slots__ = ("_connection", "_high", "_low", "_rest")
+    def steer(self) -> None:
+        """Have the driver read, or not, as the flags say."""
+        reading = not self.flags & _DEAF
+        if reading != (self.flags & READING != 0) and not self.flags & CLOSED:
+            self.driver.steer(self, reading)
 
-    def __init__(self, connection: Connection, rest: bytearray, high: int, low: int) -> None:
-        self._connection = connection
-        self._rest = rest
-        self._high = high
-        self._low = low
+    def finish(self, why: str) -> None:
+        """Close once all is out."""
+        if not self.flags & (FINISHING | CLOSED):
+            if self.wrap is not None:
+                self.wrap.finish()
+                if self.flags & CLOSED:
+                    return
+            self.flags |= FINISHING
+            self.why = why
+            if self.out is None:
+                self.driver.finish(self)
+            self.steer()
 
-    def size(self) -> int:
-        """Bytes of it."""
-        return len(self._rest)
+    def close_now(self) -> None:
+        """All is out."""
+        self.drop(self.why)
 
-    def add(self, reply: Any) -> None:
-        """More of it."""
-        try:
-            self._rest += reply
-        except TypeError as error:
-            self._connection.failed(error)
+    def failed(self, error: Exception) -> None:
+        """The service did not do its part; what it made of the stream up to here is all there is."""
+        if not self.flags & CLOSED:
+            self.driver.server.service_failed(self, error)
+            self.finish(FAILED)
+
+    def drop(self, why: str) -> None:
+        """Close it at once.  Closing twice is nothing."""
+        if self.flags & CLOSED:
             return
-        self.check()
-
-    def check(self) -> None:
-        """Stop reading above the high-water mark."""
-        if len(self._rest) > self._high:
-            self._connection.pause()
-
-    def ready(self, event: kevent) -> None:
-        """There is room, or the client is gone, which sending finds out."""
-        sent = self._connection.send_some(self._rest)
-        if sent <= 0:
-            return
-        del self._rest[:sent]
-        if not self._rest:
-            self._connection.drained()
-        elif len(self._rest) <= self._low:
-            self._connection.resume()
+        self.flags |= CLOSED
+        self.out = None
+        self.stash = None
+        self.driver.server.gone(self, why)
+        self.driver.remove(self)
+        work = self.work
+        self.work = self.wrap = None
+        if self.kind == PROTOCOL:
+            hear = getattr(work, "closed", None)
+            if hear is not None and self.flags & BEGUN:
+                try:
+                    hear(why)
+                except Exception as error:
+                    self.driver.server.service_failed(self, error)

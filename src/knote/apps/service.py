@@ -1,52 +1,66 @@
-"""What a server does with the bytes: a function from bytes to bytes, by name."""
+"""What a server does with the bytes: a service, by name.  It has one of three shapes, or is built in."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-Service = Callable[[bytes], Any]
-"""Takes what has arrived, never empty; returns what goes back: bytes, or nothing."""
+CALL: Final = 0
+"""A function from bytes to bytes."""
+PROTOCOL: Final = 1
+"""An object for each connection, that is told what happens: connected(), data(), eof(), closed(), can_write().  An
+async function over a stream is run by one."""
+UPPER: Final = 2
+ECHO: Final = 3
+DISCARD: Final = 4
+CHARGEN: Final = 5
+DAYTIME: Final = 6
 
 
-def _echo(data: bytes) -> bytes:
-    return data
+class Service(NamedTuple):
+    """kind: one of the numbers above.  make: the function, or what makes a connection's object; None where it is
+    built in."""
+
+    kind: int
+    make: Callable[..., Any] | None
+    name: str
 
 
-def _discard(data: bytes) -> None:
-    return None
-
-
-SERVICES: Final[dict[str, tuple[Service, str]]] = {
-    "upper": (bytes.upper, "what you send comes back in upper case"),
-    "echo": (_echo, "what you send comes back"),
-    "discard": (_discard, "what you send is read and thrown away"),
+BUILT_IN: Final[dict[str, tuple[int, str]]] = {
+    "upper": (UPPER, "what you send comes back in upper case"),
+    "echo": (ECHO, "what you send comes back"),
+    "discard": (DISCARD, "what you send is read and thrown away"),
+    "chargen": (CHARGEN, "characters without end, as fast as you read them (RFC 864)"),
+    "daytime": (DAYTIME, "the date and the time, then the end (RFC 867)"),
 }
-"""The built-in services: the function, and what it does in words."""
+"""The built-in services: which, and what it does in words."""
 
 
 class ServiceError(ValueError):
     """No such service; the text says which there are, or what is wrong with the one that was named."""
 
 
-def find(name: str | Service) -> Service:
-    """The service of that name: a built-in one, or the function that 'module:callable' leads to.
+def find(name: Any) -> Service:
+    """The service of that name: a built-in one, or what 'module:callable' leads to.
 
-    A callable is taken as it is.  Raises ServiceError when there is none.
+    A callable is taken as it is: a function of bytes, an async function of a Stream, or a class (or whatever makes
+    objects) whose objects have data().  Raises ServiceError when there is none.
     """
+    if isinstance(name, Service):
+        return name
     if not isinstance(name, str):
         if not callable(name):
-            raise ServiceError(f"a service is a name or a function of bytes, not {name!r}")
-        return _plain(name, getattr(name, "__name__", repr(name)))
-    if name in SERVICES:
-        return SERVICES[name][0]
+            raise ServiceError(f"a service is a name, a function or a protocol's class, not {name!r}")
+        return _shaped(name, getattr(name, "__name__", repr(name)))
+    if name in BUILT_IN:
+        return Service(BUILT_IN[name][0], None, name)
     module, colon, path = name.partition(":")
     if not (module and colon and path):
         raise ServiceError(
-            f"unknown service {name!r}: choose {', '.join(SERVICES)}, or name a function of bytes as "
-            "module:callable"
+            f"unknown service {name!r}: choose {', '.join(BUILT_IN)}, or name a function of bytes, an async "
+            "function of a stream or a protocol's class as module:callable"
         )
     try:
         found: Any = importlib.import_module(module)
@@ -59,16 +73,22 @@ def find(name: str | Service) -> Service:
             raise ServiceError(f"service {name!r}: {found!r} has no {part!r}")
         found = getattr(found, part)
     if not callable(found):
-        raise ServiceError(f"service {name!r}: {path} is a {type(found).__name__}, and must be a function")
-    return _plain(found, name)
+        raise ServiceError(f"service {name!r}: {path} is a {type(found).__name__}, and must be callable")
+    return _shaped(found, name)
 
 
 def describe(name: str) -> str:
     """What the service does, in words."""
-    return SERVICES[name][1] if name in SERVICES else "what you send goes through it, and its answer comes back"
+    return BUILT_IN[name][1] if name in BUILT_IN else "what you send goes through it, and its answer comes back"
 
 
-def _plain(function: Service, name: str) -> Service:
-    if inspect.iscoroutinefunction(function):
-        raise ServiceError(f"service {name!r} is async: it must be a plain function from bytes to bytes")
-    return function
+def _shaped(found: Any, name: str) -> Service:
+    if inspect.iscoroutinefunction(found):
+        from knote.apps.stream import Conversation
+
+        return Service(PROTOCOL, lambda: Conversation(found), name)
+    if isinstance(found, type):
+        if not callable(getattr(found, "data", None)):
+            raise ServiceError(f"service {name!r} is a class without data(): a protocol's class has it")
+        return Service(PROTOCOL, found, name)
+    return Service(CALL, found, name)

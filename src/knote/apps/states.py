@@ -1,0 +1,38 @@
+"""What a connection is up to, as flags, and why it ended, as the word that logs have for it."""
+
+from __future__ import annotations
+
+SILENT = 1
+"""The client has sent nothing yet."""
+FULL = 2
+"""It is owed more than the high-water mark, and has not come below the low one since."""
+HELD = 4
+"""The service wants no more for now."""
+ENDED = 8
+"""It has shut down its sending side."""
+FINISHING = 16
+"""To be closed once it has everything."""
+CLOSED = 32
+READING = 64
+"""The driver reads from it."""
+AWAITED = 128
+"""The driver waits for room to send."""
+BEGUN = 256
+"""The service knows of it."""
+
+CLIENT = "client"
+"""It ended its side, and has what it was owed."""
+RESET = "reset"
+"""It reset the connection, or is gone."""
+SERVICE = "service"
+"""The service was done with it."""
+FAILED = "failed"
+"""The service raised."""
+IDLE = "idle"
+FIRST_BYTE = "first-byte"
+STOPPED = "stopped"
+"""The server was stopped."""
+UNWATCHABLE = "unwatchable"
+"""No memory for its knotes."""
+TLS = "tls"
+"""No TLS could be agreed on, or it was broken."""

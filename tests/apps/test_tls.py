@@ -1,0 +1,122 @@
+"""TLS between the socket and the service."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from knote.apps.journal import Journal
+from knote.apps.tls import Tls, TlsError
+from tests.apps import services
+from tests.apps.programs import beside, dial, exactly, running, serving, to_the_end
+from tests.support.waiting import wait_until
+
+HERE = Path(__file__).parent / "certificates"
+FIRST, SECOND = HERE / "first.pem", HERE / "second.pem"
+
+
+def secured(sock: socket.socket, certificate: Path = FIRST, **how: Any) -> ssl.SSLSocket:
+    """The client's side, that trusts this certificate only."""
+    context = ssl.create_default_context(cafile=str(certificate))
+    if "chain" in how:
+        context.load_cert_chain(how["chain"])
+    return context.wrap_socket(sock, server_hostname="localhost")
+
+
+@pytest.mark.parametrize(
+    ("service", "answer"),
+    [("upper", b"HELLO"), ("echo", b"hello"), (lambda data: data[::-1], b"olleh"), ("discard", b"")],
+)
+def test_every_kind_of_service(service: Any, answer: bytes) -> None:
+    with running(service, tls=Tls(FIRST)) as server, secured(dial(server)) as sock:
+        assert sock.version() in ("TLSv1.2", "TLSv1.3")
+        sock.sendall(b"hello")
+        assert exactly(sock, len(answer)) == answer
+
+
+def test_one_that_speaks_first_and_last(engine: str) -> None:
+    with running(services.Lines, engine=engine, tls=Tls(FIRST)) as server, secured(dial(server)) as sock:
+        assert exactly(sock, 8) == b"hello 1\n"
+        sock.sendall(b"a\n")
+        assert exactly(sock, 2) == b"a\n"
+    with running("daytime", engine=engine, tls=Tls(FIRST)) as server, secured(dial(server)) as sock:
+        assert b"day, " in to_the_end(sock)
+
+
+def test_much_of_it_and_a_client_that_reads_late(engine: str) -> None:
+    data = bytes(range(256)) * 20_000
+    with (
+        running("echo", engine=engine, tls=Tls(FIRST)) as server,
+        secured(dial(server)) as sock,
+        beside(lambda: sock.sendall(data)),
+    ):
+        assert exactly(sock, len(data)) == data
+
+
+def test_an_async_service(engine: str) -> None:
+    with running(services.sums, engine=engine, tls=Tls(FIRST)) as server, secured(dial(server)) as sock:
+        sock.sendall(b"1 2\n3 4\n")
+        assert exactly(sock, 4) == b"3\n7\n"
+
+
+def test_who_speaks_no_tls(engine: str) -> None:
+    journal = io.StringIO()
+    with running(engine=engine, tls=Tls(FIRST), journal=Journal("json", journal)) as server:
+        with dial(server) as sock:
+            sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            try:
+                to_the_end(sock)
+            except ConnectionResetError:
+                pass
+        wait_until(lambda: not len(server))
+    assert json.loads(journal.getvalue().splitlines()[-1])["why"] == "tls"
+
+
+def test_certificates_are_read_again(tmp_path: Path) -> None:
+    here = tmp_path / "now.pem"
+    shutil.copy(FIRST, here)
+    tls = Tls(here)
+    with running("echo", tls=tls) as server, secured(dial(server)) as old:
+        shutil.copy(SECOND, here)
+        tls.reload()
+        with secured(dial(server), SECOND) as new:
+            for sock in (old, new):
+                sock.sendall(b"x")
+                assert exactly(sock, 1) == b"x"
+        here.write_text("no certificate")
+        with pytest.raises(TlsError, match=r"now\.pem"):
+            tls.reload()
+        with secured(dial(server), SECOND) as sock:
+            sock.sendall(b"x")
+            assert exactly(sock, 1) == b"x"
+
+
+def test_clients_may_have_to_show_one() -> None:
+    with running("echo", tls=Tls(FIRST, clients=SECOND)) as server:
+        with secured(dial(server), chain=SECOND) as sock:
+            sock.sendall(b"x")
+            assert exactly(sock, 1) == b"x"
+        with dial(server) as raw, pytest.raises((ssl.SSLError, ConnectionError)), secured(raw) as sock:
+            sock.sendall(b"x")
+            to_the_end(sock)
+
+
+def test_what_cannot_be_used(tmp_path: Path) -> None:
+    with pytest.raises(TlsError, match=r"gone\.pem: No such file"):
+        Tls(tmp_path / "gone.pem")
+    with pytest.raises(TlsError, match="TLS"):
+        Tls(Path(__file__))
+
+
+def test_the_command() -> None:
+    with serving("--tls-cert", str(FIRST)) as server, secured(server.client()) as sock:
+        sock.sendall(b"hello")
+        assert exactly(sock, 5) == b"HELLO"
+        assert server.stop() == 0
