@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from knote.kqueue import kqueue
-    from knote.request import Buffer, Descriptor
+    from knote.request import Buffer, Datagram, Descriptor
 
 __all__ = [
     "AIO_ALLDONE",
@@ -39,7 +39,9 @@ __all__ = [
     "lio_listio",
     "read",
     "recv",
+    "recvfrom",
     "send",
+    "sendto",
     "submit",
     "write",
 ]
@@ -106,6 +108,24 @@ def recv(kq: kqueue, sock: Descriptor, buffer: Buffer | int, flags: int = 0, *, 
 def send(kq: kqueue, sock: Descriptor, data: Buffer, flags: int = 0, *, udata: Any = None) -> Request:
     """send(2): Request.send(), submitted."""
     return _one(kq, Request.send(sock, data, flags, udata=udata))
+
+
+def recvfrom(
+    kq: kqueue, sock: Descriptor, buffer: Buffer | int, flags: int = 0, *, udata: Any = None
+) -> Datagram:
+    """recvfrom(2): Request.recvfrom(), submitted.  request.address is the sender's."""
+    request = Request.recvfrom(sock, buffer, flags, udata=udata)
+    _launch(kq, [request], None)
+    return request
+
+
+def sendto(
+    kq: kqueue, sock: Descriptor, data: Buffer, address: Any = None, flags: int = 0, *, udata: Any = None
+) -> Datagram:
+    """sendto(2): Request.sendto(), submitted."""
+    request = Request.sendto(sock, data, address, flags, udata=udata)
+    _launch(kq, [request], None)
+    return request
 
 
 class Backend(NamedTuple):

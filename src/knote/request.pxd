@@ -4,7 +4,7 @@ from knote._kernel.pin cimport Pin
 from knote.knote cimport Knote
 from knote.listio cimport Listio
 
-cdef int READ, WRITE, FSYNC, FDATASYNC, ACCEPT, CONNECT, RECV, SEND
+cdef int READ, WRITE, FSYNC, FDATASYNC, ACCEPT, CONNECT, RECV, RECVFROM, SEND, SENDTO
 cdef int IDLE, ARMED, FLYING, DONE
 cdef int AIO_ALLDONE, _EINPROGRESS
 
@@ -40,3 +40,11 @@ cdef class Accept(Request):
     cdef bint _taken
     cpdef arm(self)
     cpdef take(self)
+
+
+cdef class Datagram(Request):
+    cdef public bytes name
+    cdef public bytearray message
+    cdef public Pin head
+    cdef public object sender
+    cpdef arm(self)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import struct
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,9 @@ from knote.verbs import (
     LOOK,
     READ,
     RECV,
+    RECVFROM,
     SEND,
+    SENDTO,
     WORDS,
     WRITE,
 )
@@ -48,6 +51,11 @@ if TYPE_CHECKING:
 
 
 _EINPROGRESS = errno.EINPROGRESS
+_HEAD = struct.Struct("@PIPNPNi0P")
+"""struct msghdr."""
+_IOVEC = struct.Struct("@PN")
+_ADDRESS_MAX = 128
+"""sizeof(struct sockaddr_storage)."""
 
 
 def _number(fd: Descriptor) -> int:
@@ -75,7 +83,7 @@ class Request:
 
     def __init__(self, op: int, fd: int, buffer: Any, offset: int, flags: int, udata: Any) -> None:
         self.op = op
-        """READ ... SEND."""
+        """READ ... SENDTO."""
         self.fd = fd
         self.buffer = buffer
         self.offset = offset
@@ -150,6 +158,24 @@ class Request:
         """send(2).  flags: socket.MSG_*; MSG_NOSIGNAL is always added, as Python ignores SIGPIPE anyway."""
         return Request(SEND, _number(sock), data, 0, flags | socket.MSG_NOSIGNAL, udata)
 
+    @classmethod
+    def recvfrom(
+        cls, sock: Descriptor, buffer: Buffer | int, flags: int = 0, *, udata: Any = None
+    ) -> Datagram:
+        """recvfrom(2).  When it is done, address is the sender's.  flags: socket.MSG_*."""
+        return Datagram(RECVFROM, _number(sock), _target(buffer), 0, flags, udata)
+
+    @classmethod
+    def sendto(
+        cls, sock: Descriptor, data: Buffer, address: Any = None, flags: int = 0, *, udata: Any = None
+    ) -> Datagram:
+        """sendto(2).  address: as socket.sendto() takes it, hosts by number; None if the socket is connected."""
+        number = _number(sock)
+        made = Datagram(SENDTO, number, data, 0, flags | socket.MSG_NOSIGNAL, udata)
+        made.target = address
+        made.name = b"" if address is None else packed(number, address)
+        return made
+
     def arm(self) -> None:
         """Take hold of the buffer, before the queue's lock is taken: a buffer's owner may be Python code."""
         if self.state == ARMED or self.state == FLYING or self.knote is not None:
@@ -162,7 +188,7 @@ class Request:
         self.retried = False
         if self.buffer is not None:
             try:
-                self.pin = Pin(self.buffer, self.op == READ or self.op == RECV)
+                self.pin = Pin(self.buffer, self.op == READ or self.op == RECV or self.op == RECVFROM)
             except (BufferError, TypeError) as error:
                 self.state = before
                 raise errors.bad_buffer(self.op_name, self.buffer, error) from error
@@ -175,7 +201,7 @@ class Request:
 
     @property
     def op_name(self) -> str:
-        """'read', 'write', 'fsync', 'fdatasync', 'accept', 'connect', 'recv' or 'send'."""
+        """'read', 'write', 'fsync', 'fdatasync', 'accept', 'connect', 'recv', 'send', 'recvfrom' or 'sendto'."""
         return WORDS[self.op]
 
     @property
@@ -252,6 +278,42 @@ class Accept(Request):
             os.close(self.value)
 
 
+class Datagram(Request):
+    """The request that has an address: whom it went to, or whom it came from."""
+
+    __slots__ = ("head", "message", "name", "sender")
+
+    def arm(self) -> None:
+        """Request.arm(): struct msghdr, struct iovec and the address, in one piece of memory that stays."""
+        Request.arm(self)
+        if self.op == RECVFROM:
+            self.name = bytes(_ADDRESS_MAX)
+        self.sender: tuple[Any] | None = None
+        pin = self.pin
+        assert pin is not None
+        self.message = bytearray(_HEAD.size + _IOVEC.size + len(self.name))
+        self.head = Pin(self.message, True)
+        at = self.head.address
+        vector = at + _HEAD.size
+        name = vector + _IOVEC.size
+        _HEAD.pack_into(self.message, 0, name if self.name else 0, len(self.name), vector, 1, 0, 0, 0)
+        _IOVEC.pack_into(self.message, _HEAD.size, pin.address, pin.length)
+        self.message[_HEAD.size + _IOVEC.size :] = self.name
+
+    @property
+    def address(self) -> Any:
+        """sendto(): as given.  recvfrom(), done: the sender's, as socket.recvfrom() has it, or None."""
+        if self.op == SENDTO:
+            return self.target
+        if self.state != DONE or self.value < 0:
+            return None
+        if self.sender is None:
+            size = _HEAD.unpack_from(self.message)[1]
+            start = _HEAD.size + _IOVEC.size
+            self.sender = (unpacked(bytes(self.message[start : start + size])),)
+        return self.sender[0]
+
+
 def _target(buffer: Any) -> Any:
     if isinstance(buffer, int):
         if buffer < 0:
@@ -293,3 +355,22 @@ def packed(fd: int, address: Any) -> bytes:
         why = "it is (host, port), the host a number: 127.0.0.1, ::1"
         raise errors.bad_address(family.name, address, why) from error
     raise errors.bad_address(str(family), address, "only AF_INET, AF_INET6 and AF_UNIX are known")
+
+
+def unpacked(name: bytes) -> Any:
+    """packed()'s inverse; None for no address, the bytes of one of another family."""
+    if len(name) < 2:
+        return None
+    family = int.from_bytes(name[:2], sys.byteorder)
+    port = int.from_bytes(name[2:4], "big")
+    if family == socket.AF_INET:
+        return socket.inet_ntop(family, name[4:8]), port
+    if family == socket.AF_INET6:
+        host, flow = socket.inet_ntop(family, name[8:24]), int.from_bytes(name[4:8], "big")
+        return host, port, flow, int.from_bytes(name[24:28], sys.byteorder)
+    if family == socket.AF_UNIX:
+        path = name[2:]
+        if path.startswith(b"\0"):
+            return path
+        return os.fsdecode(path.partition(b"\0")[0]) or None
+    return name

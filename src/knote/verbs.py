@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 READ = 0
-"""The verbs, from here to SEND."""
+"""The verbs, from here to SENDTO."""
 WRITE = 1
 FSYNC = 2
 FDATASYNC = 3
@@ -13,7 +13,9 @@ ACCEPT = 4
 CONNECT = 5
 RECV = 6
 SEND = 7
-WORDS: Final = ("read", "write", "fsync", "fdatasync", "accept", "connect", "recv", "send")
+RECVFROM = 8
+SENDTO = 9
+WORDS: Final = ("read", "write", "fsync", "fdatasync", "accept", "connect", "recv", "send", "recvfrom", "sendto")
 
 IDLE = 0
 """Never submitted."""

@@ -28,7 +28,9 @@ from knote.ring import (
     OP_POLL_ADD,
     OP_READ,
     OP_RECV,
+    OP_RECVMSG,
     OP_SEND,
+    OP_SENDMSG,
     OP_WRITE,
     Ring,
 )
@@ -43,19 +45,21 @@ from knote.verbs import (
     FLYING,
     READ,
     RECV,
+    RECVFROM,
     SEND,
+    SENDTO,
     WRITE,
 )
 
 if TYPE_CHECKING:
-    from knote.request import Request
+    from knote.request import Datagram, Request
 
 POLLIN = 0x1
 POLLOUT = 0x4
 SOCK_CLOEXEC = 0o2000000
 _MOST = 0x7FFFF000
 """Bytes that one read(2) or write(2) transfers at most; larger requests are short ones."""
-_POLLED = (ACCEPT, READ, RECV, SEND, WRITE)
+_POLLED = (ACCEPT, READ, RECV, RECVFROM, SEND, SENDTO, WRITE)
 """What EAGAIN means "wait" for.  A UNIX connect(2) says it when a listener's queue is full: no poll sees that."""
 _CANCEL = 1 << 63
 """In a token: the completion is a cancellation's."""
@@ -114,6 +118,11 @@ class UringCarrier(Carrier):
             code = OP_CONNECT
             offset = size  # the address's length stands in the offset's place
             size = 0
+        elif op in (RECVFROM, SENDTO):
+            code = OP_RECVMSG if op == RECVFROM else OP_SENDMSG
+            datagram: Datagram = request  # type: ignore[assignment]  # these two verbs are its only ones
+            address = datagram.head.address
+            size = 1
         else:
             code = OP_FSYNC
             flags = FSYNC_DATASYNC if op == FDATASYNC else 0
@@ -183,7 +192,7 @@ class UringCarrier(Carrier):
             self._again(request)
         elif result == -_EINPROGRESS or (result == -_EAGAIN and request.op in _POLLED):
             request.waiting = True
-            reading = request.op == READ or request.op == RECV or request.op == ACCEPT
+            reading = request.op == READ or request.op in (RECV, RECVFROM) or request.op == ACCEPT
             self._put(request, OP_POLL_ADD, 0, 0, 0, POLLIN if reading else POLLOUT)
         else:
             self.settle(request, result)

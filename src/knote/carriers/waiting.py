@@ -28,7 +28,9 @@ from knote.verbs import (
     FSYNC,
     READ,
     RECV,
+    RECVFROM,
     SEND,
+    SENDTO,
     WRITE,
 )
 
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
-    from knote.request import Request
+    from knote.request import Datagram, Request
 
     class Files(Protocol):
         """Who can block for a file: fd polls readable while reap() has results."""
@@ -58,7 +60,8 @@ if TYPE_CHECKING:
 
 _IN: Final = select.EPOLLIN | select.EPOLLRDHUP
 _DIRECTION: Final = {
-    READ: _IN, RECV: _IN, ACCEPT: _IN, WRITE: select.EPOLLOUT, SEND: select.EPOLLOUT, CONNECT: select.EPOLLOUT,
+    READ: _IN, RECV: _IN, RECVFROM: _IN, ACCEPT: _IN, WRITE: select.EPOLLOUT, SEND: select.EPOLLOUT,
+    SENDTO: select.EPOLLOUT, CONNECT: select.EPOLLOUT,
 }  # fmt: skip
 _MANY: Final = 256
 _LATER: Final = -1 << 32
@@ -239,6 +242,24 @@ def _send(request: Request, fd: int) -> int:
     return _with_socket(fd, lambda sock: sock.send(request.buffer, flags))
 
 
+def _recvfrom(request: Datagram, fd: int) -> int:
+    flags = request.flags | socket.MSG_DONTWAIT
+
+    def call(sock: socket.socket) -> int:
+        n, sender = sock.recvfrom_into(request.buffer, 0, flags)
+        request.sender = (sender,)
+        return n
+
+    return _with_socket(fd, call)
+
+
+def _sendto(request: Datagram, fd: int) -> int:
+    if request.target is None:
+        return _send(request, fd)
+    flags = request.flags | socket.MSG_DONTWAIT
+    return _with_socket(fd, lambda sock: sock.sendto(request.buffer, flags, request.target))
+
+
 def _accept(_request: Request, fd: int) -> int:
     def call(sock: socket.socket) -> int:
         return sock.accept()[0].detach()
@@ -258,5 +279,6 @@ def _connect(request: Request, fd: int) -> int:
 
 
 _NOW: Final[dict[int, Callable[[Any, int], int]]] = {
-    READ: _read, WRITE: _write, RECV: _recv, SEND: _send, ACCEPT: _accept, CONNECT: _connect,
+    READ: _read, WRITE: _write, RECV: _recv, RECVFROM: _recvfrom, SEND: _send, SENDTO: _sendto,
+    ACCEPT: _accept, CONNECT: _connect,
 }  # fmt: skip
