@@ -180,7 +180,7 @@ else:
 
 if TYPE_CHECKING:
     from knote.buildinfo import build_info
-    from knote.interfaces import eventport
+    from knote.interfaces import eventport, iocp
     from knote.interfaces.devpoll import devpoll
 
 __version__ = "0.1.0"
@@ -200,6 +200,10 @@ def __getattr__(name: str) -> Any:
         from knote.interfaces import eventport
 
         return eventport
+    if name == "iocp":
+        from knote.interfaces import iocp
+
+        return iocp
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -369,6 +373,7 @@ __all__ = [
     "devpoll",
     "eventport",
     "install",
+    "iocp",
     "kevent",
     "kqueue",
     "macos",
