@@ -11,11 +11,12 @@ import os
 import sys
 import tempfile
 import unittest
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import knote
-from tests.cpython.suites import SUITES, Suite
+from tests.cpython.suites import ROWS, SUITES, Row, Suite
 
 
 class Recorder(unittest.TextTestResult):
@@ -69,9 +70,37 @@ def prepare(suite: Suite) -> None:
         assert selectors.DefaultSelector.__name__ == "KqueueSelector"
 
 
+def leave_out(tests: Any, rows: list[Row]) -> None:
+    """Tests whose row says so are skipped, with its reason."""
+    for test in tests:
+        if not isinstance(test, unittest.TestCase):
+            leave_out(test, rows)
+            continue
+        for row in rows:
+            if row.covers(test.id()):
+                setattr(test, test._testMethodName, partial(test.skipTest, row.why))
+
+
+def prepare_proactor(factory: Any) -> None:
+    """asyncio's names, as on Windows."""
+    import asyncio
+
+    asyncio.ProactorEventLoop = factory  # type: ignore[attr-defined]
+    before = asyncio.DefaultEventLoopPolicy
+    default = type("Policy", (before,), {"_loop_factory": factory})
+    asyncio.DefaultEventLoopPolicy = default  # type: ignore[misc]
+    asyncio.WindowsProactorEventLoopPolicy = default  # type: ignore[attr-defined]
+    asyncio.WindowsSelectorEventLoopPolicy = before  # type: ignore[attr-defined]
+    asyncio.set_event_loop_policy(None)
+
+
 def main(name: str, result: str, *options: str) -> None:
     suite = SUITES[name]
-    if "--without" not in options:
+    if suite.proactor:
+        from tests.cpython import proactor
+
+        prepare_proactor(proactor.choose("--without" not in options))
+    elif "--without" not in options:
         prepare(suite)
     only = [option for option in options if option != "--without"]
 
@@ -82,6 +111,7 @@ def main(name: str, result: str, *options: str) -> None:
     with tempfile.TemporaryDirectory(prefix="knote-cpython-") as folder:
         os.chdir(folder)  # the tests make files where they run
         tests = loader.loadTestsFromNames(only or suite.tests)
+        leave_out(tests, [row for row in ROWS if row.left_out and row.applies(name, sys.version_info[:2])])
         runner = unittest.TextTestRunner(verbosity=2, resultclass=Recorder, warnings="ignore")
         done = runner.run(tests)
         os.chdir("/")
