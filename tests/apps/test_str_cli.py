@@ -13,7 +13,7 @@ import pytest
 from tests.apps.programs import PATIENCE
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-INTERFACES = ("devpoll", "kqueue", "eventport")
+INTERFACES = ("devpoll", "kqueue", "eventport", "iocp")
 
 
 def run(interface: str, listener: socket.socket, stdin: object) -> subprocess.CompletedProcess[bytes]:
