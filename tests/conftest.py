@@ -35,14 +35,14 @@ def pytest_report_header(config: pytest.Config) -> str:
         import knote
     except ImportError as error:
         return f"knote: not importable ({error})"
-    engines = ", ".join(installed.engine_names())
+    engines = ", ".join(installed.engines_under_test())
     return f"knote: {installed.build()}, from {knote.__file__}, engines {engines}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that asks for `engine` (or for `kq`, which does) runs once per engine."""
+    """A test that asks for `engine` (or for `kq`, which does) runs once per engine of $KNOTE_TEST_ENGINES."""
     if "engine" in metafunc.fixturenames:
-        metafunc.parametrize("engine", installed.engine_names(), indirect=True)
+        metafunc.parametrize("engine", installed.engines_under_test(), indirect=True)
 
 
 @pytest.fixture(autouse=True)
@@ -61,13 +61,15 @@ def _leaves_nothing_behind(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _gate(request: pytest.FixtureRequest) -> None:
     """@pytest.mark.needs("EVFILT_VNODE", engine=...): several marks add up."""
+    spec = getattr(request.node, "callspec", None)
+    engine = None if spec is None else spec.params.get("engine")
     for mark in request.node.iter_markers("needs"):
-        gates.apply(mark.kwargs.get("engine"), mark.args)
+        gates.apply(mark.kwargs.get("engine", engine), mark.args)
 
 
 @pytest.fixture
 def engine(request: pytest.FixtureRequest) -> str:
-    """The name of an engine; every engine in turn."""
+    """The name of an engine; every engine under test in turn."""
     name: str = request.param
     gates.apply(name)
     return name

@@ -86,6 +86,11 @@ def no_carrier(name: str) -> Gate:
 
 GATES: Final[tuple[Gate, ...]] = (
     Gate(
+        need="order",
+        closed=lambda asked: asked.engine is not None and not installed.traits(asked.engine).ordered,
+        why="the engine looks at its descriptors one by one, and does not know which became true first",
+    ),
+    Gate(
         need="EVFILT_SIGNAL exact",
         build="interpreted",
         why="a Python handler runs once for however many signals came; only a handler in C counts each",

@@ -246,7 +246,10 @@ _PROBES: Final[dict[str, Callable[[], Cap]]] = {
     "pressure stall information": _pressure,
 }
 
-_ENGINES: Final = {"epoll": "epoll"}
+_ENGINES: Final = {
+    "epoll": "epoll",
+    "poll": "epoll",  # for what is edge-triggered, and for the descriptor that others wait on
+}
 """What each engine needs; tests/apps/test_caps.py compares them with the list of engines."""
 
 _LIMITS: Final = (

@@ -14,13 +14,13 @@ from knote.source cimport Source
 
 cdef unsigned int ACTIVE, ASK, DEAD, DEMOTED, DISABLED, FORCED, SEEN, SOFT, UNASKED
 cdef unsigned int EV_CLEAR, EV_DISPATCH, EV_ONESHOT, ERR, HUP, NVAL
-cdef int DROP, EVFILT_WRITE, KIND_SEQPACKET, KIND_UNIX_STREAM, _EBADF, _ENOENT, _WORTH_COUNTING
+cdef int APART, DROP, EVFILT_WRITE, KIND_SEQPACKET, KIND_UNIX_STREAM, _EBADF, _ENOENT, _WORTH_COUNTING
 
 
 @cython.final
 cdef class Collector:
     cdef Registry _registry
-    cdef Harvest _inner
+    cdef list _inner
     cdef Counts _counts
     cdef set _strays
     cdef unsigned long long _serial
@@ -38,12 +38,14 @@ cdef class Collector:
     cdef bint _count(self, Harvest harvest, int n) except -1
     @cython.locals(kn=Knote, after=Knote, armed=cython.uint, stale=cython.bint, seen=cython.bint)
     cdef _hit(self, Harvest harvest, int lane, Source source, unsigned int mask)
-    @cython.locals(i=cython.int, j=cython.int, m=cython.int, token=cython.ulonglong, source=Source, number=cython.int,
-                   lane=cython.int, inner=Harvest, reader=Drain, registry=Registry)
+    @cython.locals(i=cython.int)
     cpdef note(self, Harvest harvest, int n)
+    @cython.locals(i=cython.int, n=cython.int, source=Source, number=cython.int, inside=cython.int, inner=Harvest,
+                   reader=Drain, registry=Registry)
+    cdef _note_one(self, int lane, unsigned long long token, unsigned int mask)
     @cython.locals(kn=Knote)
     cdef _note(self, Source source, int lane, unsigned int mask)
-    @cython.locals(engine=Engine)
+    @cython.locals(engine=Engine, inner=Harvest)
     cdef int _ask_lane(self, int lane, int most) except -10000
     @cython.locals(interest=Interest, rc=cython.int)
     cdef bint _tell(self, Harvest harvest, Source source) except -1
@@ -51,7 +53,7 @@ cdef class Collector:
     cdef bint _goes_first(self, Source source, Knote kn) noexcept
     @cython.locals(lane=cython.int, i=cython.int, n=cython.int, most=cython.int, asked=cython.Py_ssize_t,
                    source=Source, inner=Harvest, reader=Drain,
-                   registry=Registry)
+                   registry=Registry, token=cython.ulonglong)
     cdef _internal(self, Harvest harvest, int number)
     @cython.locals(kn=Knote, source=Source, count=cython.Py_ssize_t, fresh=cython.bint, hint=cython.uint)
     cdef _flush(self, Harvest harvest, ReadyList waiting)

@@ -17,7 +17,7 @@ from knote.harvest import Harvest
 from knote.kevent import kevent
 from knote.knote import ACTIVE, ASK, DEAD, DEMOTED, DISABLED, FORCED, SEEN, SOFT, UNASKED
 from knote.masks import ERR, HUP, NVAL
-from knote.source import KIND_SEQPACKET, KIND_UNIX_STREAM
+from knote.source import APART, KIND_SEQPACKET, KIND_UNIX_STREAM
 
 if TYPE_CHECKING:
     from knote.knote import Knote
@@ -43,7 +43,8 @@ class Collector:
     def __init__(self, registry: Registry, wake: int, strict: bool) -> None:
         self._registry = registry
         self.wake = wake
-        self._inner = Harvest()
+        self._inner = [Harvest() for _ in range(4)]
+        """What the engine of each lane reported, which can be inside another lane's."""
         self._counts = Counts()
         self._strays: set[int] = set()
         self._serial = 0
@@ -100,27 +101,29 @@ class Collector:
 
     def note(self, harvest: Harvest, n: int) -> None:
         """Put what the engine reported on the ready list, unjudged."""
-        registry = self._registry
         for i in range(n):
-            token = harvest.batch.token(i)
-            source = registry.table.by_token(token)
-            if source is not None:
-                self._note(source, 0, harvest.batch.mask(i))
-            elif token >> 32 == 0:
-                number = token
-                lane = registry.interest.lane_of(number)
-                reader = registry.drains.get(number)
-                if lane:
-                    inner = self._inner
-                    m = self._ask_lane(lane, 256)
-                    for j in range(m):
-                        source = registry.table.by_token(inner.batch.token(j))
-                        if source is not None:
-                            self._note(source, lane, inner.batch.mask(j))
-                elif reader is not None:
-                    reader.drain(number)
+            self._note_one(0, harvest.batch.token(i), harvest.batch.mask(i))
+
+    def _note_one(self, lane: int, token: int, mask: int) -> None:
+        registry = self._registry
+        source = registry.table.by_token(token)
+        if source is not None:
+            self._note(source, lane, mask)
+        elif token >> 32 == 0:
+            number = token
+            inside = registry.interest.lane_of(number)
+            reader = registry.drains.get(number)
+            if inside:
+                inner = self._inner[inside]
+                n = self._ask_lane(inside, 256)
+                for i in range(n):
+                    self._note_one(inside, inner.batch.token(i), inner.batch.mask(i))
+            elif reader is not None:
+                reader.drain(number)
 
     def _note(self, source: Source, lane: int, mask: int) -> None:
+        if lane == APART:
+            lane = 0
         kn = source.knotes
         while kn is not None:
             if kn.wants & source.armed[lane] and mask & (kn.wants | ERR | HUP) and not kn.status & DISABLED:
@@ -131,8 +134,9 @@ class Collector:
         engine = self._registry.interest.lanes[lane]
         assert engine is not None
         most = min(most, 256)
-        self._inner.batch.reserve(most)
-        return engine.wait(self._inner.batch, most, 0)
+        inner = self._inner[lane]
+        inner.batch.reserve(most)
+        return engine.wait(inner.batch, most, 0)
 
     def _count(self, harvest: Harvest, n: int) -> bool:
         # What the READ filter would ask of each descriptor in turn, asked of all in one go.  A source cannot
@@ -220,17 +224,20 @@ class Collector:
         registry = self._registry
         lane = registry.interest.lane_of(number)
         if lane:
-            inner = self._inner
+            inner = self._inner[lane]
             asked = 0
             while True:
                 most = max(harvest.room - harvest.filled, 1)
                 n = self._ask_lane(lane, most)
                 for i in range(n):
-                    source = registry.table.by_token(inner.batch.token(i))
+                    token = inner.batch.token(i)
+                    source = registry.table.by_token(token)
                     if source is not None:
-                        self._hit(harvest, lane, source, inner.batch.mask(i))
+                        self._hit(harvest, 0 if lane == APART else lane, source, inner.batch.mask(i))
+                    elif token >> 32 == 0:
+                        self._internal(harvest, token)
                     else:
-                        self._stray(inner.batch.token(i))
+                        self._stray(token)
                 asked += n
                 if n < most or harvest.filled == harvest.room or asked > registry.table.watched:
                     return

@@ -7,6 +7,10 @@ WRITE both EV_CLEAR: an IN edge would report OUT again, S-396; one level and one
 gets an engine of its own: READ stays in the queue's, WRITE and EXCEPT go to an engine that is itself watched by
 the queue's.  Their wake-ups are then apart in the kernel, which is the only place where they can be told apart:
 an edge OUT after a full buffer and an IN edge with room left look the same from here.
+
+An engine without edges (poll, select) keeps what is level-triggered.  READ by edge has a lane of its own then as
+well, and all lanes are of the first engine that has edges.  That lane also takes the queue's own descriptors that
+such an engine cannot watch: by edge, or with a number beyond its max_fd.
 """
 
 from __future__ import annotations
@@ -14,11 +18,12 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from knote import engines, errors
 from knote._kernel.fd import same
 from knote.constants import EV_CLEAR
 from knote.knote import DEAD, DEMOTED, DISABLED, SOFT
 from knote.masks import EDGE, IN, OUT, PRI, RDHUP
-from knote.source import KIND_TCP, KIND_VIRTUAL_FILE
+from knote.source import APART, KIND_TCP, KIND_VIRTUAL_FILE
 
 if TYPE_CHECKING:
     from knote.engines.base import Engine
@@ -30,15 +35,23 @@ READING = IN | RDHUP
 _EPERM = errno.EPERM
 _EBADF = errno.EBADF
 _ENOENT = errno.ENOENT
+_ERANGE = errno.ERANGE
 
 
 class Interest:
     """The engine and its lanes.  Every call gives 0 or -errno.  Threads: only under the queue's lock."""
 
-    __slots__ = ("_engine_type", "_owned", "batch", "calls", "lanes", "leftovers", "main", "staged")
+    __slots__ = (
+        "_lane_type", "_owned", "apart", "batch", "calls", "lanes", "leftovers", "limit", "main", "staged",
+    )  # fmt: skip
 
     def __init__(self, engine_type: type[Engine]) -> None:
-        self._engine_type = engine_type
+        traits = engine_type.traits
+        self.apart = not traits.edge
+        """The queue's engine has no edges: what is by edge is in another one."""
+        self.limit = traits.max_fd
+        """The first number that the queue's engine cannot watch; 0: none."""
+        self._lane_type = engines.with_edges() if self.apart else engine_type
         self.main = engine_type()
         self.calls = 0
         """Counts the interests that the engines were told of beside batches: what they reported before may not be
@@ -50,13 +63,21 @@ class Interest:
         """Counts the batches, so that a source knows whether this one has touched it."""
         self.staged: list[Source] = []
         """Touched by changes that the engine has not been told of."""
-        self.lanes: list[Engine | None] = [self.main, None, None]
+        self.lanes: list[Engine | None] = [self.main, None, None, None]
         self._owned: dict[int, int] = {}
         """The queue's own descriptors, each with the mask that it is watched by."""
+        if self.apart:
+            # From the start, while there is a number for it: a file that becomes true and is denied must find it.
+            rc = self._engine(APART)
+            if rc < 0:
+                self.main.close()
+                raise errors.creation(-rc, f"the lane for edges of engine {engine_type.name!r}")
 
     def own(self, fd: int, mask: int) -> int:
         """Watch a descriptor of the queue's own; its token is its number."""
-        rc = self.main.watch(fd, 0, mask, fd)
+        engine = self.lanes[self._house(fd, mask)]
+        assert engine is not None
+        rc = engine.watch(fd, 0, mask, fd)
         if rc == 0:
             self._owned[fd] = mask
         return rc
@@ -65,11 +86,23 @@ class Interest:
         """Watch it no more, before it is closed: a forked child may keep its file open."""
         mask = self._owned.pop(fd, 0)
         if mask:
-            self.main.watch(fd, mask, 0, fd)  # a refusal says that it was not watched: the goal
+            engine = self.lanes[self._house(fd, mask)]
+            assert engine is not None
+            engine.watch(fd, mask, 0, fd)  # a refusal says that it was not watched: the goal
+
+    def _house(self, fd: int, mask: int) -> int:
+        # The lane of a descriptor of the queue's own.
+        if self.apart and (mask & EDGE or (self.limit and fd >= self.limit)):
+            return APART
+        return 0
+
+    def _place(self, lane: int, mask: int) -> int:
+        # The lane whose engine holds what armed[lane] says.
+        return APART if self.apart and lane == 0 and mask & EDGE else lane
 
     def lane_of(self, number: int) -> int:
-        """1 or 2 if this is the descriptor of a lane's engine, else 0."""
-        for lane in (1, 2):
+        """1, 2 or 3 if this is the descriptor of a lane's engine, else 0."""
+        for lane in (1, 2, APART):
             engine = self.lanes[lane]
             if engine is not None and engine.number == number:
                 return lane
@@ -78,10 +111,13 @@ class Interest:
     def _engine(self, lane: int) -> int:
         if self.lanes[lane] is None:
             try:
-                engine = self._engine_type()
+                engine = self._lane_type()
             except OSError as error:
                 return -(error.errno or 0)
-            rc = self.own(engine.number, IN)
+            if lane == APART:
+                rc = self.main.watch(engine.number, 0, IN, engine.number)
+            else:
+                rc = self.own(engine.number, IN)
             if rc < 0:
                 engine.close()
                 return rc
@@ -105,7 +141,12 @@ class Interest:
                     level |= kn.wants
             kn = kn.sibling
         any_edge = edge | demoted
-        if not any_edge and not source.armed[1] and not source.armed[2]:
+        if (
+            not any_edge
+            and not source.armed[1]
+            and not source.armed[2]
+            and not (self.apart and source.armed[0] & EDGE)
+        ):
             # The usual case, on the path of every change: all level-triggered, in the queue's own engine.
             if level == source.armed[0] and not level & source.rearm:
                 return 0
@@ -141,15 +182,31 @@ class Interest:
         old = source.armed[lane]
         if mask == old and not mask & source.rearm:
             return 0
-        if lane and self.lanes[lane] is None:
+        place = self._place(lane, mask)
+        before = self._place(lane, old)
+        if not mask:
+            place = before
+        if self.lanes[place] is None:
             if not mask:
                 return 0
-            rc = self._engine(lane)
+            rc = self._engine(place)
             if rc < 0:
                 return rc
-        engine = self.lanes[lane]
+        engine = self.lanes[place]
         assert engine is not None
-        rc = engine.watch(source.fd, old, mask, source.token)
+        if mask and self.limit and source.fd >= self.limit:
+            return -_ERANGE
+        if place == before or not old:
+            rc = engine.watch(source.fd, old, mask, source.token)
+        else:
+            # From level to edge or back: first into the one, so that a refusal leaves it in the other.
+            rc = engine.watch(source.fd, 0, mask, source.token)
+            if rc == 0:
+                other = self.lanes[before]
+                assert other is not None
+                rc = other.watch(source.fd, old, 0, source.token)
+                if rc < 0:
+                    engine.watch(source.fd, mask, 0, source.token)
         if mask:
             self.calls += 1
         if rc == 0:
@@ -171,7 +228,7 @@ class Interest:
             return True
         for lane in range(3):
             if source.armed[lane]:
-                engine = self.lanes[lane]
+                engine = self.lanes[self._place(lane, source.armed[lane])]
                 assert engine is not None
                 return engine.holds(source.fd)
         return True
@@ -233,7 +290,7 @@ class Interest:
         result = 0
         for lane in range(3):
             if source.armed[lane]:
-                engine = self.lanes[lane]
+                engine = self.lanes[self._place(lane, source.armed[lane])]
                 assert engine is not None
                 rc = engine.watch(source.fd, source.armed[lane], 0, source.token)
                 source.armed[lane] = 0
@@ -256,17 +313,22 @@ class Interest:
                 source.armed = [0, 0, 0]
                 gone.append(source)
         kept = 0
-        for lane in range(3):
+        for lane in range(4):
             engine = self.lanes[lane]
             if engine is not None and engine.rebuild() < 0:
                 kept |= 1 << lane  # No descriptor is to be had: the old set stays.
         self.leftovers = kept != 0
+        engine = self.lanes[APART]
+        if engine is not None:
+            self.main.watch(engine.number, 0, IN, engine.number)
         for fd, mask in self._owned.items():
-            self.main.watch(fd, 0, mask, fd)
+            engine = self.lanes[self._house(fd, mask)]
+            assert engine is not None
+            engine.watch(fd, 0, mask, fd)
         for source in table.sources():
             if self.armed(source):
                 for lane in range(3):
-                    if not kept >> lane & 1:
+                    if not kept >> self._place(lane, source.armed[lane]) & 1:
                         source.armed[lane] = 0
                 if self.sync(source) < 0:
                     source.armed = [0, 0, 0]

@@ -64,7 +64,7 @@ class Queue:
             raise
         self._engine = self._registry.interest.main
         self._registry.interest.own(self._wake, IN)
-        self._collector = Collector(self._registry, self._wake, strict)
+        self._collector = Collector(self._registry, self._wake, strict or not engine_type.traits.sees_close)
         self._pool: list[Harvest] = []
         self._deferred: list[list[kevent] | None] = []
         """Changes of calls that this thread made from inside a call; None is a close()."""

@@ -24,6 +24,9 @@ KIND_EVENTFD = 11
 KIND_TIMERFD = 12
 KIND_MQUEUE = 13
 
+APART = 3
+"""The lane of what is watched by edge where the queue's own engine has no edges; its masks are armed[0], too."""
+
 
 class Source:
     """A descriptor that knotes watch.

@@ -25,6 +25,7 @@ from knote import (
     EVFILT_EXCEPT,
 )
 from tests.behaviour.words import apply, idle, polls, read, ready, timer, trigger, user, write
+from tests.support import installed
 from tests.support.events import brief
 from tests.support.plumbing import Pipe
 from tests.support.waiting import SOON
@@ -139,7 +140,9 @@ def test_how_deep(engine: str) -> None:
             if error:
                 break
             depth += 1
-        assert (depth, error) == (4, errno.ELOOP)
+        # What an engine without edges cannot do is in an epoll set inside the queue's own.
+        edges = installed.traits(engine).edge
+        assert (depth, error) == (4 if edges else 3, errno.ELOOP)
         apply(queues[0], user(1), trigger(1))
         assert brief(queues[depth].control(None, 1, SOON)) == [f"{queues[depth - 1].fileno()} READ RECEIPT d=1"]
         assert queues[depth + 1].knotes() == []

@@ -39,6 +39,7 @@ def pairs() -> Iterator[list[Pair]]:
 # ---- first in, first out -----------------------------------------------------------------------
 
 
+@pytest.mark.needs("order")
 def test_in_the_order_in_which_they_became_true(kq: Any, pipes: list[Pipe]) -> None:
     """S-274; trace order_activation."""
     apply(kq, *(read(pipe.r) for pipe in pipes))
@@ -70,6 +71,7 @@ def test_what_was_not_collected_keeps_its_place(kq: Any, pipes: list[Pipe]) -> N
     assert idents(ready(kq)) == [pipe.r for pipe in pipes[:3]]
 
 
+@pytest.mark.needs("order")
 def test_a_new_one_queues_behind_those_that_wait(kq: Any, pipes: list[Pipe]) -> None:
     """Trace rotation_new_arrival."""
     r = [pipe.r for pipe in pipes]

@@ -87,7 +87,7 @@ def test_a_handler_that_comes_while_another_thread_waits(kq: Any) -> None:
 
 def _sleeps(task: int | None) -> bool:
     with open(f"/proc/self/task/{task}/wchan") as file:
-        return "epoll" in file.read()
+        return "poll" in file.read()  # ep_poll, do_poll, poll_schedule_timeout of select(2)
 
 
 @pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.SIG_DFL, lambda *_: None])

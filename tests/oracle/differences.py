@@ -41,6 +41,9 @@ class Difference:
         return not self.engines or engine in self.engines
 
 
+LISTED: Final = ("poll", "select")
+_UNORDERED = "Such an engine looks at its descriptors one by one, and does not know which became true first."
+
 DIFFERENCES: Final[tuple[Difference, ...]] = (
     # Rule 1: EVFILT_USER.
     Difference(
@@ -226,6 +229,41 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
         6,
         {6: "f VNODE CLEAR ff=WRITE|EXTEND d=0"},
         "inotify tells the growth of a file, not whether write(2) or ftruncate(2) made it grow.",
+    ),
+    Difference(
+        "order_activation",
+        6,
+        {
+            11: "r1 READ d=1; r2 READ d=1; r3 READ d=1; r4 READ d=1",
+            12: "r1 READ d=1; r2 READ d=1; r3 READ d=1; r4 READ d=1",
+        },
+        _UNORDERED,
+        LISTED,
+    ),
+    Difference(
+        "order_mixed_filters",
+        6,
+        {7: "1 USER CLEAR d=0; r READ d=1; 2 TIMER ONESHOT|CLEAR d=1"},
+        _UNORDERED,
+        LISTED,
+    ),
+    Difference(
+        "order_rewrite",
+        6,
+        {10: "r1 READ d=1; r2 READ d=6"},
+        _UNORDERED,
+        LISTED,
+    ),
+    Difference(
+        "rotation_new_arrival",
+        6,
+        {
+            12: "r3 READ d=1",
+            14: "r4 READ d=1; r1 READ d=1; r2 READ d=1; r3 READ d=1",
+            15: "r1 READ d=1; r2 READ d=1; r3 READ d=1; r4 READ d=1",
+        },
+        _UNORDERED,
+        LISTED,
     ),
 )
 

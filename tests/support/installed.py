@@ -12,10 +12,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tests.oracle import names
 from tests.oracle.trace import FILE_EDGES, NESTED
+
+if TYPE_CHECKING:
+    from knote.engines.base import Traits
 
 EV_ADD: Final = 0x0001
 EV_CLEAR: Final = 0x0020
@@ -39,6 +42,36 @@ def engine_names() -> tuple[str, ...]:
     from knote import engines
 
     return tuple(engines.names())
+
+
+ENGINES_VARIABLE: Final = "KNOTE_TEST_ENGINES"
+
+
+@cache
+def engines_under_test() -> tuple[str, ...]:
+    """The default engine; or what $KNOTE_TEST_ENGINES says: "all", "others" (all but the default), or names."""
+    from knote import engines
+
+    said = os.environ.get(ENGINES_VARIABLE, "")
+    default = engines.choose().name
+    if said in ("", "default"):
+        return (default,)
+    if said == "all":
+        return engine_names()
+    if said == "others":
+        return tuple(name for name in engine_names() if name != default)
+    wanted = tuple(said.split(","))
+    unknown = set(wanted) - set(engine_names())
+    if unknown:
+        raise ValueError(f"{ENGINES_VARIABLE}={said}: no engines: {', '.join(sorted(unknown))}")
+    return wanted
+
+
+def traits(name: str) -> Traits:
+    """What the engine of that name can do."""
+    from knote import engines
+
+    return engines.choose(name).traits
 
 
 @cache

@@ -20,7 +20,7 @@ class Traits(NamedTuple):
     batches_changes: bool
     """flush() takes fewer system calls than there are changes."""
     sees_close: bool
-    """A closed descriptor leaves by itself."""
+    """A closed descriptor leaves by itself; else its number is asked who it is at each event."""
     pollable: bool
     """fileno() polls readable while something is to be reported."""
     max_fd: int
@@ -28,6 +28,27 @@ class Traits(NamedTuple):
     resolution_ns: int
     """How finely a wait is timed."""
     needs_compiled: bool
+    """Is not there in the interpreted build."""
+    ordered: bool = True
+    """Reports in the order in which it became true."""
+    holds_files: bool = False
+    """Keeps a descriptor's file open after it was closed: its peer does not see the close."""
+    single_thread: bool = False
+    """Only the thread that made the queue gets what the mechanism is for."""
+    alters_files: bool = False
+    """Changes flags of the program's descriptors, which everybody sees who has them open."""
+
+    @property
+    def surprise(self) -> str:
+        """Why a program must ask for it by name, in words; "" for what can be chosen by itself."""
+        if self.holds_files:
+            return "keeps files open that the program has closed"
+        if self.single_thread:
+            return "serves one thread"
+        if self.alters_files:
+            return "changes flags of the program's own descriptors"
+        return "" if self.edge else "looks at every descriptor at each wait"
+
 
 
 class Engine:
@@ -39,11 +60,19 @@ class Engine:
 
     __slots__ = ("number",)
     name = ""
+    about = ""
+    """The mechanism, in a few words."""
     traits = Traits(False, False, False, False, False, False, 0, 0, False)
 
     def __init__(self) -> None:
         self.number = -1
         """The descriptor that polls readable while there is something to report; -1 once closed."""
+
+    @staticmethod
+    def refusal() -> str:
+        """Why this kernel or sandbox does not allow it; "" if it does.  Not a limit that is reached: what cannot
+        be made just now says so when it is made."""
+        return ""
 
     def watch(self, fd: int, old: int, new: int, token: int) -> int:
         """Make the kernel's interest in fd new, which was old; 0 is none.  With old == new the state of fd is

@@ -18,6 +18,7 @@ Some facts about epoll, and what follows for knote:
 from __future__ import annotations
 
 import errno
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ class EpollEngine(Engine):
 
     __slots__ = ("_ep",)
     name = "epoll"
+    about = "epoll(7): the kernel keeps the set and a list of what is ready"
     traits = Traits(
         edge=True,
         level=True,
@@ -62,6 +64,15 @@ class EpollEngine(Engine):
         self.number = self._ep.fd
         if self.number < 0:
             raise errors.creation(-self.number, "an epoll instance")
+
+    @staticmethod
+    def refusal() -> str:
+        """Engine.refusal()."""
+        made = Epoll()
+        if made.fd >= 0:
+            made.close()
+            return ""
+        return os.strerror(-made.fd) if made.fd in (-errno.ENOSYS, -_EPERM, -errno.EACCES) else ""
 
     def watch(self, fd: int, old: int, new: int, token: int) -> int:
         """Engine.watch()."""

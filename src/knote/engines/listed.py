@@ -1,0 +1,125 @@
+# cython: annotation_typing=False
+"""What poll(2) and select(2) have in common: the set is the program's, and handed to the kernel at each wait.
+
+Such a mechanism knows numbers only.  It cannot tell that a number was closed and given to another eventfd, nor
+which files have no state to wait for (it calls them ready), and it has no descriptor that would poll readable for
+a program's own loop or for another queue.  An epoll set that nobody waits on, the witness, knows all three: it is
+told of every interest, its refusals are the engine's, and its descriptor is the queue's.  A change costs what it
+does with epoll; waiting is the mechanism's own.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from typing import TYPE_CHECKING
+
+from knote import errors
+from knote._kernel.time import now_ns
+from knote.engines.base import Engine
+from knote.engines.epoll import EpollEngine
+
+if TYPE_CHECKING:
+    from knote._kernel.batch import Batch
+    from knote._kernel.watchset import WatchSet
+
+CLOCK_MONOTONIC = time.CLOCK_MONOTONIC
+_EBADF = errno.EBADF
+_EINVAL = errno.EINVAL
+_ENOENT = errno.ENOENT
+
+
+class ListedEngine(Engine):
+    """An engine over a set that the kernel sees only while somebody waits.  Raises OSError (EMFILE, ENFILE,
+    ENOMEM) when it cannot be made."""
+
+    __slots__ = ("_lost", "_set", "_staged", "_witness")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._witness = EpollEngine()
+        self._set = self._make()
+        if self._set.wake < 0:
+            self._witness.close()
+            raise errors.creation(-self._set.wake, f"the wake descriptor of engine {self.name!r}")
+        self._staged: list[tuple[int, int, int]] = []
+        self._lost = False
+        """A number was closed or became another file: the witness may know the file still (S-398)."""
+        self.number = self._witness.number
+
+    def _make(self) -> WatchSet:
+        raise NotImplementedError
+
+    @staticmethod
+    def refusal() -> str:
+        """Engine.refusal(): there is none of poll(2) and select(2)."""
+        return EpollEngine.refusal()
+
+    def watch(self, fd: int, old: int, new: int, token: int) -> int:
+        """Engine.watch()."""
+        rc = self._witness.watch(fd, old, new, token)
+        if rc == 0:
+            rc = self._set.put(fd, new, token)
+            if rc < 0:
+                self._witness.watch(fd, new, old, token)
+        elif old and (rc == -_ENOENT or rc == -_EBADF):
+            self._set.put(fd, 0, token)
+            self._lost = True
+        return rc
+
+    def holds(self, fd: int) -> bool:
+        """Engine.holds()."""
+        held = self._witness.holds(fd)
+        if not held:
+            self._lost = True
+        return held
+
+    def stage(self, fd: int, old: int, new: int, token: int) -> int:
+        """Engine.stage()."""
+        self._set.reserve(len(self._staged) + 1, fd)
+        self._witness.stage(fd, old, new, token)
+        self._staged.append((fd, new, token))
+        return 0
+
+    def flush(self) -> int:
+        """Engine.flush()."""
+        done = self._witness.flush()
+        for i in range(done):
+            fd, new, token = self._staged[i]
+            self._set.put(fd, new, token)
+        self._staged.clear()
+        return done
+
+    def wait(self, batch: Batch, capacity: int, deadline_ns: int) -> int:
+        """Engine.wait()."""
+        timeout = deadline_ns
+        if deadline_ns > 0:
+            timeout = deadline_ns - now_ns(CLOCK_MONOTONIC)
+            if timeout < 0:
+                timeout = 0
+        # What only the witness reports is a file that the queue has no number of any more.
+        lost = self._lost or self._set.lost()
+        n = self._witness.wait(batch, capacity, 0) if lost else 0
+        if n:
+            return n
+        n = self._set.wait(batch, capacity, timeout)
+        if n == -_EINVAL:
+            # poll(2) takes no more descriptors than RLIMIT_NOFILE, which was lowered since they were opened.
+            return self._witness.wait(batch, capacity, deadline_ns)
+        if n == 0 and not lost and self._set.lost():
+            return self._witness.wait(batch, capacity, 0)
+        return n
+
+    def rebuild(self) -> int:
+        """Engine.rebuild(): an empty set, and a new witness under the old number."""
+        rc = self._witness.rebuild()
+        if rc == 0:
+            self._set.clear()
+            self._lost = False
+        return rc
+
+    def close(self) -> None:
+        """Engine.close()."""
+        self._witness.close()
+        self._set.close()
+        self.number = -1
