@@ -107,7 +107,7 @@ _FLAGS: Final = [row.name for row in constants.FLAGS if row.name not in ("EV_SYS
 
 def renumber(namespace: MutableMapping[str, Any]) -> None:
     """Give knote's constants the system's numbers, and take away those that it has none for."""
-    absent = {"eventport"}  # It stands on notes that only Linux has.
+    absent: set[str] = set()
     for row in _ROWS:
         for name in {row.name, constants.kq_name(row)}:
             if row.name in NUMBERS:

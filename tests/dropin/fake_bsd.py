@@ -7,10 +7,12 @@ filters, and udata a 64-bit int.  What a BSD's kernel does otherwise than knote 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import select
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
@@ -21,11 +23,19 @@ from knote import constants
 
 FILTERS: Final = {
     "freebsd15": {-1: -1, -2: -2, -4: -4, -5: -5, -7: -7, -11: -11},
-    "darwin": {-1: -1, -2: -2, -4: -4, -5: -5, -7: -7, -10: -11},
+    "darwin": {-1: -1, -2: -2, -4: -4, -5: -5, -7: -7, -10: -11, -15: constants.EVFILT_EXCEPT},
     "netbsd10": {0: -1, 1: -2, 3: -4, 4: -5, 6: -7, 8: -11},
-    "openbsd7": {-1: -1, -2: -2, -4: -4, -5: -5, -7: -7, -10: -11},
+    "openbsd7": {-1: -1, -2: -2, -4: -4, -5: -5, -7: -7, -10: -11, -9: constants.EVFILT_EXCEPT},
 }
 """The system's number → knote's, of the filters that the tests use."""
+
+_FIELD: Final = {0: "NOTE_MSECONDS", 1: "NOTE_SECONDS", 2: "NOTE_USECONDS", 3: "NOTE_NSECONDS"}
+_TIMER: Final[dict[str, dict[int, str]]] = {
+    "darwin": {0: "NOTE_MSECONDS", 1: "NOTE_SECONDS", 2: "NOTE_USECONDS", 4: "NOTE_NSECONDS"},
+    "netbsd10": _FIELD,
+    "openbsd7": _FIELD,
+}
+"""What a timer's fflags mean, where that is not FreeBSD's."""
 
 U64: Final = (1 << 64) - 1
 
@@ -36,6 +46,16 @@ class Fake:
     def __init__(self, platform: str) -> None:
         filters = FILTERS[platform]
         numbers = {theirs: mine for mine, theirs in filters.items()}
+
+        def notes(change: Any) -> int:
+            """knote's number of a timer's unit, which the others have other bits for."""
+            theirs = _TIMER.get(platform, {})
+            its: int = change.fflags
+            if filters[change.filter] != constants.EVFILT_TIMER or not theirs:
+                return its
+            name = theirs[its & 7 if platform == "darwin" else its & 3]
+            absolute = constants.NOTE_ABSTIME if platform != "darwin" and its & 0x10 else 0
+            return int(getattr(constants, name)) | absolute
 
         class kevent:
             __slots__ = ("data", "fflags", "filter", "flags", "ident", "udata")
@@ -75,7 +95,7 @@ class Fake:
                     if not all(type(change) is kevent for change in changes):
                         raise TypeError("changelist must be an iterable of select.kevent objects")
                     changes = [
-                        knote.kevent(c.ident, filters[c.filter], c.flags, c.fflags, c.data, c.udata)
+                        knote.kevent(c.ident, filters[c.filter], c.flags, notes(c), c.data, c.udata)
                         for c in changes
                     ]
                 return [
@@ -130,6 +150,40 @@ def made(platform: str) -> Iterator[ModuleType]:
     native.renumber(vars(module))
     with _names(platform):
         yield module
+
+
+@contextlib.contextmanager
+def interfaces(platform: str) -> Iterator[Callable[[str], Any]]:
+    """The modules of knote.interfaces on made()'s knote, by name; from their sources, for no BSD has a compiled
+    build."""
+    with made(platform) as module:
+        module.__path__ = knote.__path__  # type: ignore[attr-defined]
+        ours = {name: sys.modules.pop(name) for name in list(sys.modules) if name.startswith("knote.interfaces")}
+        ours["knote"] = sys.modules["knote"]
+        sys.modules["knote"] = module
+        finder: Any = _Sources()
+        sys.meta_path.insert(0, finder)
+        try:
+            yield importlib.import_module
+        finally:
+            sys.meta_path.remove(finder)
+            for name in [name for name in sys.modules if name.startswith("knote.interfaces")]:
+                del sys.modules[name]
+            sys.modules.update(ours)
+
+
+class _Sources:
+    """Finds a module of knote.interfaces by its .py, whatever else is beside it."""
+
+    def find_spec(self, name: str, path: Any, target: Any = None, /) -> Any:
+        if not name.startswith("knote.interfaces"):
+            return None
+        base = Path(knote.__path__[0]).joinpath(*name.split(".")[1:])
+        if base.is_dir():
+            return importlib.util.spec_from_file_location(
+                name, base / "__init__.py", submodule_search_locations=[str(base)]
+            )
+        return importlib.util.spec_from_file_location(name, base.with_suffix(".py"))
 
 
 def load(name: str) -> Any:

@@ -92,7 +92,7 @@ class DevPoll:
         Raises TypeError for what is no integer, OverflowError for what is no C int or less than -1.
         """
         self._set.check()
-        return self._set.wait(_milliseconds(timeout), self._set.size())
+        return self._set.wait(_milliseconds(timeout), -1)
 
     def close(self) -> None:
         """Give the descriptor back.  Idempotent."""
@@ -233,8 +233,8 @@ def _milliseconds(timeout: float | None) -> int:
     """Rounded away from zero; -1 for ever."""
     if timeout is None:
         return -1
-    if type(timeout) is int and 0 <= timeout <= _INT_MAX:
-        return timeout
+    if type(timeout) is int and timeout == 0:
+        return 0
     if isinstance(timeout, float):
         if math.isnan(timeout):
             raise ValueError("Invalid value NaN (not a number)")

@@ -1,16 +1,20 @@
 cimport cython
 
 from knote.kevent cimport kevent as Event
+from knote.kqueue cimport kqueue as Kqueue
 
 cdef unsigned int EV_CLEAR, EV_EOF, EV_ERROR, _PRI, _NVAL
 cdef int _ASLEEP_MS, _BUSY, _INT_MAX
 cdef bint _DIRECT
 
+cdef bint _several(int knotes) noexcept
+cdef _changes(list changes, number, int mask, int added, int deleted)
+
 
 @cython.final
 cdef class PollSet:
     cdef readonly bint closed
-    cdef object _queue
+    cdef Kqueue _queue
     cdef dict _masks
     cdef dict _watched
     cdef dict _dirty
@@ -24,7 +28,6 @@ cdef class PollSet:
     cpdef close(self)
     cpdef int fileno(self) except -1
     cpdef check(self)
-    cpdef Py_ssize_t size(self) except -1
     cpdef int mask(self, number) except -2
     cpdef add(self, number, int mask)
     cpdef remove(self, number)
@@ -39,11 +42,9 @@ cdef class PollSet:
     cdef _look_at_a_few(self)
     @cython.locals(asleep=cython.int)
     cpdef list wait(self, int ms, Py_ssize_t room)
-    @cython.locals(events=list, found=dict, limit=cython.Py_ssize_t)
+    @cython.locals(event=Event, events=list, found=dict, i=cython.Py_ssize_t, limit=cython.Py_ssize_t)
     cdef list _ready(self, Py_ssize_t room, seconds)
     @cython.locals(event=Event)
     cdef list _judged(self, list events, dict found, Py_ssize_t room, Py_ssize_t limit)
-    @cython.locals(event=Event, ready=list)
-    cdef list _plain(self, list events)
     @cython.locals(found=dict)
     cdef dict _asked_of_poll(self, set numbers)

@@ -40,15 +40,16 @@ _KNOTES: Final = (
     (_EXCEPTS, EVFILT_EXCEPT, 0, _PRI),
     (_SENTINEL, EVFILT_READ, EV_CLEAR, 0),
 )
-_DIRECT = kevent.__module__ != "select"
-"""kevents are knote's own: their fields can be had without objects around them, half of what an event costs."""
+_DIRECT = kevent.__module__ == "knote.kevent"
+"""kqueue and kevent are knote's own, not a BSD's: what they have underneath can be had without objects around it,
+half of what an event costs."""
 # A kqueue forgets a closed number, /dev/poll reports it.  To find one costs a look at each number (1 us), so all
 # are looked at only where the program sleeps longer than this: an idle one pays once for each sleep.
 _ASLEEP_MS = 10
 _AT_ONCE: Final = 512
 """How many numbers are looked at between two looks at what is ready."""
-# A busy one would never get there: so a few numbers in turn, for so many that it was given (some 10 ns each).
-_BUSY = 1024
+# A busy one would never get there: so a few numbers in turn, for so many that it was given (2 ns each).
+_BUSY = 4096
 _A_FEW: Final = 8
 
 
@@ -102,10 +103,6 @@ class PollSet:
         """ValueError when closed."""
         if self.closed:
             raise errors.closed_devpoll()
-
-    def size(self) -> int:
-        """How many numbers there are."""
-        return len(self._masks)
 
     def mask(self, number: int) -> int:
         """What a number is watched for; -1 if it is not."""
@@ -214,13 +211,19 @@ class PollSet:
     # ---- waiting -------------------------------------------------------------------------------------------
 
     def wait(self, ms: int, room: int) -> list[tuple[int, int]]:
-        """What is ready within ms milliseconds (-1: for ever), at most room of them: (number, revents)."""
-        deadline = None if ms <= 0 else time.monotonic() + ms / 1000.0
+        """What is ready within ms milliseconds (-1: for ever), at most room of them (-1: all): number, revents."""
+        if room < 0:
+            room = len(self._masks)
         if self._dirty:
             self._tell()
-        # 1000.0: among C ints, which these are when compiled, / is a division of ints.
-        asleep = ms if 0 <= ms < _ASLEEP_MS else _ASLEEP_MS
-        ready = self._ready(room, asleep / 1000.0 if asleep else 0)
+        if ms == 0:
+            deadline = None
+            ready = self._ready(room, 0)
+        else:
+            # 1000.0: among C ints, which these are when compiled, / is a division of ints.
+            deadline = None if ms < 0 else time.monotonic() + ms / 1000.0
+            asleep = ms if 0 <= ms < _ASLEEP_MS else _ASLEEP_MS
+            ready = self._ready(room, asleep / 1000.0)
         if ready:
             self._given += len(ready) + 4
             if self._given >= _BUSY:
@@ -248,12 +251,22 @@ class PollSet:
         # Room for all kevents of all numbers, or for just as many as there is room for numbers: then the queue's
         # round robin over knotes is one over numbers as well.
         limit = room if room < len(self._masks) else room + 2 * self._shared
-        events = self._control(None, limit or 1, seconds)
-        if _DIRECT and found is None and not self._shared and not self._exact:
-            ready = self._plain(events)
-            if ready is not None:
-                return ready
-        return self._judged(events, found or {}, room, limit)
+        if not _DIRECT or found is not None or self._shared or self._exact:
+            return self._judged(self._control(None, limit or 1, seconds), found or {}, room, limit)
+        # The usual case: one knote to a number, and nothing but what it waits for.
+        try:
+            # control() without what parsing its arguments costs.
+            events: list[Any] = self._queue._control(None, limit or 1, seconds)
+        except ValueError:
+            events = self._control(None, limit or 1, seconds)  # which says what is closed
+        for event in events:
+            if event._flags & (EV_EOF | EV_CLEAR):
+                return self._judged(events, {}, room, limit)
+        # In the list that there is: nothing is made but the kevents.
+        for i in range(len(events)):
+            event = events[i]
+            events[i] = event._udata
+        return events
 
     def _judged(
         self, events: list[kevent], found: dict[int, int], room: int, limit: int
@@ -280,15 +293,6 @@ class PollSet:
         # What is always ready must not keep the others out.
         self._turn = (self._turn + room) % len(ready)
         return (ready[self._turn :] + ready[: self._turn])[:room]
-
-    def _plain(self, events: list[kevent]) -> list[tuple[int, int]] | None:
-        """The usual case: one knote to a number, and nothing but what it waits for.  None if it is not."""
-        ready = []
-        for event in events:
-            if event._flags & (EV_EOF | EV_CLEAR):
-                return None
-            ready.append(event._udata)
-        return ready
 
     def _asked_of_poll(self, numbers: set[int]) -> dict[int, int]:
         """What poll(2) says of them.  Those of which it says nothing that a kevent would not say are not asked

@@ -15,6 +15,7 @@ cdef class Descriptor(Source):
     cdef public object user
     @cython.locals(knotes=cython.int, before=Descriptor)
     cpdef associate(self, port)
+    cdef bint _is_file(self) except -1
     cdef int _add(self, port, int knotes) except -1
     cdef _change(self, int bit)
     cdef bint _quietly(self, port, filter, flags) except -1

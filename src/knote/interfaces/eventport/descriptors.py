@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import select
+import stat
 from typing import TYPE_CHECKING, Any, Final
 
 import knote
@@ -32,7 +34,7 @@ _NVAL = select.POLLNVAL
 _USHRT_MAX = 0xFFFF
 
 # Not every BSD has these.  Without the first, out-of-band data wakes nobody; without the second a knote is deleted
-# where it would be disabled, and made where it would be enabled.
+# where it would be disabled, and made where it would be enabled; without the third files need a look of their own.
 _EXCEPT: Final[int | None] = getattr(knote, "EVFILT_EXCEPT", None)
 _DISPATCH: Final[int] = getattr(knote, "EV_DISPATCH", knote.EV_ONESHOT)
 # Not NOTE_NODATA: it saves the look that finds out that a number was closed while a dup lives (S-364).
@@ -85,7 +87,7 @@ class Descriptor(Source):
             for bit, filter, _, _ in _KNOTES[:3]:
                 if before.knotes & ~knotes & bit and filter is not None:
                     self._quietly(port, filter, EV_DISABLE)
-        self.knotes = self._add(port, knotes)
+        self.knotes = 0 if not _READ_NOTES and self._is_file() else self._add(port, knotes)
         self.plain = 0
         if self.knotes == _READS or self.knotes == _WRITES:
             self.plain = self.events & (_IN if self.knotes == _READS else _OUT)
@@ -94,6 +96,14 @@ class Descriptor(Source):
         port.descriptors[self.fd] = self
         if not self.knotes:
             port.queue(self)
+
+    def _is_file(self) -> bool:
+        # poll(2) says that files and directories are ready, wherever they are read.
+        try:
+            mode = os.fstat(self.fd).st_mode
+        except OSError:
+            raise bad_descriptor(self.fd) from None
+        return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
     def _add(self, port: Port, knotes: int) -> int:
         """Which of them there are now.  0: it is ready at once and always, or was when poll(2) was asked."""

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
 _ASKED: Final = FILE_ACCESS | FILE_MODIFIED | FILE_ATTRIB | FILE_TRUNC | FILE_NOFOLLOW
 
-# No descriptor that reads is needed, and none keeps a file system busy for long: it is open while associated.
-_OPEN: Final[int] = getattr(os, "O_PATH", os.O_RDONLY) | os.O_CLOEXEC
+# No descriptor that reads is needed, where there is another (Linux, FreeBSD; macOS), and none keeps a file system
+# busy for long: it is open while associated.
+_READING: Final = os.O_RDONLY | os.O_NONBLOCK  # a FIFO without a writer
+_OPEN: Final[int] = getattr(os, "O_PATH", getattr(os, "O_EVTONLY", _READING)) | os.O_CLOEXEC
 
 _NOTES: Final = tuple(
     (bit, getattr(knote, name, 0))

@@ -8,7 +8,8 @@ import math
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from knote import EV_ADD, EV_DELETE, EV_ONESHOT, EVFILT_TIMER, NOTE_ABSTIME, NOTE_NSECONDS, errors, kevent
+import knote
+from knote import EV_ADD, EV_DELETE, EV_ONESHOT, EVFILT_TIMER, errors, kevent
 from knote.interfaces.eventport.names import PORT_SOURCE_TIMER, port_event
 from knote.interfaces.eventport.source import Source
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from knote.interfaces.eventport.port import Port
 
 _ids: Final = itertools.count(1)
+
+# Not every BSD has these.  Without the first an expiry is a little late; without the second a clock that is set
+# forward is noticed when the time that was left has passed.
+_NSECONDS: Final[int] = getattr(knote, "NOTE_NSECONDS", 0)
+_ABSTIME: Final[int] = getattr(knote, "NOTE_ABSTIME", 0)
 
 
 class Timer(Source):
@@ -85,10 +91,13 @@ class Timer(Source):
             raise errors.os_error(errno.EINVAL, "this timer was deleted")
 
     def _arm(self) -> None:
-        if self._reckoned == time.CLOCK_REALTIME:
-            notes, data = NOTE_NSECONDS | NOTE_ABSTIME, self._due
+        notes, data = _NSECONDS, self._due
+        if self._reckoned == time.CLOCK_REALTIME and _ABSTIME:
+            notes |= _ABSTIME
         else:
-            notes, data = NOTE_NSECONDS, max(self._due - time.monotonic_ns(), 1)
+            data = max(data - time.clock_gettime_ns(self._reckoned), 1)
+            if not _NSECONDS:
+                data = (data + 999_999) // 1_000_000
         self._port.control([kevent(self.number, EVFILT_TIMER, EV_ADD | EV_ONESHOT, notes, data, self)])
 
     def _disarm(self) -> None:
@@ -112,7 +121,7 @@ class Timer(Source):
             if self._due:
                 self._arm()
         elif self._due and event is not None:
-            self._arm()  # the clock was set back
+            self._arm()  # the clock was set back, or is read more exactly than the queue's
         return port_event(count, PORT_SOURCE_TIMER, self, self.user) if count else None
 
     def give_back(self, port: Port, event: port_event) -> None:
