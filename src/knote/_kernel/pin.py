@@ -6,8 +6,6 @@ import ctypes
 from typing import Any
 
 _WRITABLE = 1
-_get = ctypes.pythonapi.PyObject_GetBuffer
-_release = ctypes.pythonapi.PyBuffer_Release
 
 
 class _Buffer(ctypes.Structure):
@@ -21,10 +19,11 @@ class _Buffer(ctypes.Structure):
     )
 
 
-_get.argtypes = (ctypes.py_object, ctypes.POINTER(_Buffer), ctypes.c_int)
-_get.restype = ctypes.c_int
-_release.argtypes = (ctypes.POINTER(_Buffer),)
-_release.restype = None
+# Of prototypes of our own: ctypes.pythonapi's functions are everybody's, and so are their argtypes.
+_get = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.POINTER(_Buffer), ctypes.c_int)(
+    ("PyObject_GetBuffer", ctypes.pythonapi)
+)
+_release = ctypes.PYFUNCTYPE(None, ctypes.POINTER(_Buffer))(("PyBuffer_Release", ctypes.pythonapi))
 
 
 class Pin:
