@@ -97,6 +97,11 @@ def by_uvloop() -> None:
     importlib.import_module("uvloop").run(serve_protocol())
 
 
+def upper(data: bytes) -> bytes:
+    """The service as a function, for knote serve."""
+    return data.upper()
+
+
 SERVERS: dict[str, Callable[[], None]] = {
     "epoll": by_epoll,
     "asyncio": by_asyncio,

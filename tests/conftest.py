@@ -40,9 +40,13 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that asks for `engine` (or for `kq`, which does) runs once per engine of $KNOTE_TEST_ENGINES."""
+    """A test that asks for `engine` (or for `kq`, which does) runs once per engine of $KNOTE_TEST_ENGINES; in a
+    module about the server, which says so by DRIVERS, on each of its drivers: the first engine, and the ring."""
     if "engine" in metafunc.fixturenames:
-        metafunc.parametrize("engine", installed.engines_under_test(), indirect=True)
+        names = list(installed.engines_under_test())
+        if getattr(metafunc.module, "DRIVERS", False):
+            names = [*names[:1], "ring"]
+        metafunc.parametrize("engine", names, indirect=True)
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +75,10 @@ def _gate(request: pytest.FixtureRequest) -> None:
 def engine(request: pytest.FixtureRequest) -> str:
     """The name of an engine; every engine under test in turn."""
     name: str = request.param
-    gates.apply(name)
+    if name == "ring":
+        gates.apply(None, ("a server's ring",))
+    else:
+        gates.apply(name)
     return name
 
 

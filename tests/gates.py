@@ -143,6 +143,11 @@ GATES: Final[tuple[Gate, ...]] = (
         why="io_uring_setup(2) is refused here: by the kernel, by kernel.io_uring_disabled or by seccomp",
     ),
     Gate(
+        need="a server's ring",
+        closed=lambda _asked: bool(installed.ring_refusal()),
+        why=f"the server's driver on io_uring: {installed.ring_refusal() or 'usable here'}",
+    ),
+    Gate(
         need="root",
         closed=lambda _asked: os.getuid() != 0,
         why="only root can become somebody who may not read a file that it has open",

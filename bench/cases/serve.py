@@ -1,6 +1,6 @@
 """What does a request cost the server, on CPU?
 
-The TCP upper-case server with 64 connections, 64 bytes each way.  CPU time per request and not
+The TCP upper-case server, with as many connections and bytes each way as a row says.  CPU time per request and not
 requests per second is compared: the load generator, one thread, is the limit as soon as the server
 is fast.  Most of it is the kernel's TCP, for everybody.
 """
@@ -17,8 +17,13 @@ from pathlib import Path
 from bench import machine, native
 from bench.model import Case, Contender, Ratio, Row, Settings, Unavailable
 
-CONNECTIONS, SIZE = 64, 64
-TARGET = 1.35
+LOADS = {
+    # connections, bytes: the most that a built-in service and a Python function may cost
+    (64, 64): (0.9, 1.05),
+    (64, 4096): (1.1, 1.35),
+    (1024, 64): (1.0, 1.15),
+    (1, 64): (1.1, None),
+}
 SECONDS = 0.25
 """Of a sample; with the load's warm-up, still less than the kernel grants to real-time tasks."""
 ROOT = Path(__file__).parents[2]
@@ -27,19 +32,22 @@ ROOT = Path(__file__).parents[2]
 class Server(Contender):
     """A server process on the measured core, up for the whole case and asked in its turn."""
 
-    def __init__(self, name: str, process: subprocess.Popen[str], port: int, core: int) -> None:
+    def __init__(
+        self, name: str, process: subprocess.Popen[str], port: int, core: int, load: tuple[int, int]
+    ) -> None:
         super().__init__(name)
         self._process = process
         self._port = port
         self._core = core
         """Where the load generator runs."""
+        self._load = load
 
     def sample(self, seconds: float) -> float:
         """Nanoseconds on CPU per request."""
         pid = self._process.pid
         load = [
             str(native.program("load.c")),
-            *map(str, (self._port, CONNECTIONS, SIZE, seconds, pid)),
+            *map(str, (self._port, *self._load, seconds, pid)),
         ]
         with machine.realtime(*machine.threads_of(pid)), machine.pinned(self._core):
             ran = subprocess.run(load, capture_output=True, text=True, timeout=30, check=False)
@@ -67,13 +75,16 @@ def started(command: Sequence[str]) -> Iterator[tuple[subprocess.Popen[str], int
 
 
 def commands() -> dict[str, list[str]]:
-    """Name → how it is started; the first two are compared, the others shown beside them."""
+    """Name → how it is started: ours, the one that they are compared with, and who is shown beside them."""
     knote = Path(sys.executable).with_name("knote")
     if not knote.exists():
         raise Unavailable("the command `knote` is not installed beside this Python")
     mine = [sys.executable, "-m", "bench.servers"]
+    ours = [str(knote), "serve", "--port", "0", "--service"]
     made = {
-        "knote serve": [str(knote), "serve", "--service", "upper", "--port", "0"],
+        "knote serve": [*ours, "upper"],
+        "knote serve, Python": [*ours, "bench.servers:upper"],
+        "knote serve on epoll": [*ours, "upper", "--engine", "epoll"],
         "C epoll": [str(native.program("upper.c"))],
         "select.epoll by hand": [*mine, "epoll"],
         "asyncio": [*mine, "asyncio"],
@@ -85,7 +96,7 @@ def commands() -> dict[str, list[str]]:
 
 @contextlib.contextmanager
 def rows(settings: Settings) -> Iterator[list[Row]]:
-    """Load on the server's core, and on another where there is one."""
+    """Load on the server's core; of the first, on another where there is one."""
     here, there = machine.cores()
     seconds = max(SECONDS * settings.scale, 0.02)
     with contextlib.ExitStack() as stack:
@@ -93,16 +104,31 @@ def rows(settings: Settings) -> Iterator[list[Row]]:
             name: stack.enter_context(started(command)) for name, command in commands().items()
         }
 
-        def row(name: str, core: int, target: float | None) -> Ratio:
-            ours, peer, *beside = (
-                Server(server, process, port, core) for server, (process, port) in up.items()
-            )
-            label = f"upper, {CONNECTIONS} connections × {SIZE} B, load on {name}"
-            return Ratio(label, ours, peer, target, "request", beside, seconds)
+        def server(name: str, core: int, load: tuple[int, int]) -> Server:
+            return Server(name, *up[name], core, load)
 
-        made: list[Row] = [row("the same core", here, TARGET)]
+        def row(ours: str, load: tuple[int, int], target: float | None, core: int = here) -> Ratio:
+            connections, size = load
+            label = f"{ours}: upper, {connections} × {size} B" + (
+                "" if core == here else ", load on another core"
+            )
+            beside: list[Contender] = []
+            if ours == "knote serve" and load == (64, 64):
+                shown = [name for name in up if not name.startswith("knote") and name != "C epoll"]
+                beside = [server(name, core, load) for name in shown]
+            return Ratio(
+                label, server(ours, core, load), server("C epoll", core, load), target, "request", beside,
+                seconds,
+            )  # fmt: skip
+
+        made: list[Row] = []
+        for load, (built_in, python) in LOADS.items():
+            made.append(row("knote serve", load, built_in))
+            if python is not None:
+                made.append(row("knote serve, Python", load, python))
+            made.append(row("knote serve on epoll", load, None))
         if there != here:
-            made.append(row("another core", there, None))
+            made.append(row("knote serve", (64, 64), None, there))
         yield made
 
 

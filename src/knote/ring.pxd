@@ -9,6 +9,8 @@ cdef int _EINTR, _EAGAIN, _EBUSY
 @cython.final
 cdef class Ring:
     cdef Uring _uring
+    cdef int _entries
+    cpdef Uring home(self)
     cdef readonly int fd
 
     @cython.locals(rc=cython.int)

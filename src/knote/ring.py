@@ -22,6 +22,10 @@ SUBMISSIONS = 256
 COMPLETIONS = 4096
 """Before they overflow into memory that the kernel allocates one by one, 64 KB."""
 
+ONE_THREAD = 1 << 12 | 1 << 13
+"""IORING_SETUP_SINGLE_ISSUER and _DEFER_TASKRUN (Linux 6.1): for a ring of which one thread makes every call, and
+whose completions are made when it asks for them."""
+
 OP_FSYNC = 3
 OP_POLL_ADD = 6
 OP_SENDMSG = 9
@@ -48,16 +52,19 @@ _EBUSY = errno.EBUSY
 class Ring:
     """Submissions and completions, as integers: an operation goes in with a token, its result comes out with it.
 
+    submissions, completions: how many have room, powers of two.  setup: more IORING_SETUP_*; those that the kernel
+        does not know are left away.
     Raises OSError with the reason when the kernel gives none.  It is for one queue, under whose lock every call
     is made.
     """
 
-    __slots__ = ("_uring", "fd")
+    __slots__ = ("_entries", "_uring", "fd")
 
-    def __init__(self) -> None:
+    def __init__(self, submissions: int = SUBMISSIONS, completions: int = COMPLETIONS, setup: int = 0) -> None:
         # SUBMIT_ALL: an entry that is refused does not stop those behind it; where that is missing (before 5.18)
         # submit() goes on behind it.
-        self._uring = Uring(SUBMISSIONS, COMPLETIONS, _SETUP_SUBMIT_ALL)
+        self._uring = Uring(submissions, completions, _SETUP_SUBMIT_ALL | setup)
+        self._entries = submissions
         self.fd = self._uring.fd
         """Polls readable while there are completions."""
         if self.fd < 0:
@@ -66,6 +73,10 @@ class Ring:
             if self._uring.knows(op) <= 0:
                 self._uring.close()
                 raise errors.os_error(errno.ENOSYS, f"this kernel's io_uring lacks operation {op}")
+
+    def home(self) -> Uring:
+        """The queues themselves, for operations that take more than prepare() does."""
+        return self._uring
 
     def prepare(self, op: int, fd: int, addr: int, size: int, offset: int, flags: int, token: int) -> int:
         """Write down one operation: an OP_*, and what its system call takes.  0, or -errno: the queue is full and
@@ -87,7 +98,7 @@ class Ring:
                 continue
             if rc < 0:
                 return rc
-            if self._uring.room() == SUBMISSIONS:
+            if self._uring.room() == self._entries:
                 return 0
             if rc == 0:
                 return -_EAGAIN

@@ -16,6 +16,9 @@ from tests.apps.programs import dial, exactly, running, to_the_end
 from tests.apps.test_server import reset
 from tests.support.waiting import wait_until
 
+DRIVERS = True
+
+
 
 def events(journal: io.StringIO) -> list[dict[str, Any]]:
     """What was written down."""

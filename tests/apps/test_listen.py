@@ -13,6 +13,9 @@ from knote.apps.server import Server
 from tests.apps.programs import dial, exactly, serving
 from tests.support.waiting import SOON
 
+DRIVERS = True
+
+
 
 def ask(name: object) -> bytes:
     """One question over a new connection."""

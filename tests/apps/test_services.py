@@ -13,6 +13,9 @@ from tests.apps.programs import dial, exactly, running, to_the_end
 from tests.apps.test_server import reset, send_until_it_blocks
 from tests.support.waiting import wait_until
 
+DRIVERS = True
+
+
 
 def said(service: Any, sent: bytes, engine: str, **how: Any) -> bytes:
     """All that comes back."""

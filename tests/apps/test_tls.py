@@ -21,6 +21,9 @@ from tests.support.waiting import wait_until
 HERE = Path(__file__).parent / "certificates"
 FIRST, SECOND = HERE / "first.pem", HERE / "second.pem"
 
+DRIVERS = True
+
+
 
 def secured(sock: socket.socket, certificate: Path = FIRST, **how: Any) -> ssl.SSLSocket:
     """The client's side, that trusts this certificate only."""

@@ -32,12 +32,13 @@ PUBLIC = {"", "aio", "caps", "constants", "errors", "buildinfo", "sealed"} | PRO
 """What a program may import of knote: the package itself (""), its public modules, tables and helpers at the
 bottom, programs."""
 PRIVILEGED = {
-    ("knote.apps.drive", "knote.ring"),
     ("knote.apps.drive_ready", "knote._kernel.stream"),
     ("knote.apps.drive_ready", "knote._kernel.time"),
     ("knote.apps.drive_ready", "knote.harvest"),
     ("knote.apps.drive_ring", "knote._kernel.flow"),
+    ("knote.apps.drive_ring", "knote._kernel.stream"),
     ("knote.apps.drive_ring", "knote._kernel.time"),
+    ("knote.apps.drive_ring", "knote.harvest"),
     ("knote.apps.drive_ring", "knote.ring"),
     ("knote.apps.listener", "knote._kernel.stream"),
     ("knote.apps.outgoing", "knote._kernel.stream"),

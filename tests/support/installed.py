@@ -87,6 +87,14 @@ def engine_refusal(name: str) -> str:
 
 
 @cache
+def ring_refusal() -> str:
+    """Why a server cannot be driven by a ring here; empty if it can."""
+    from knote.apps.drive_ring import why_not
+
+    return why_not()
+
+
+@cache
 def carrier_refusal(name: str) -> str:
     """Why requests cannot be carried out this way here; empty if they can."""
     from knote import aio, kqueue

@@ -40,7 +40,6 @@ cdef class Connection(Handler):
     cdef public int seen
     cdef int slot
     cdef int place
-    cdef int ops
 
     cpdef bint write(self, object data) except -1
     cpdef close(self)

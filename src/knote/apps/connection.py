@@ -79,7 +79,7 @@ class Connection(Handler):
     """
 
     __slots__ = (
-        "address", "driver", "fd", "flags", "flight", "id", "kind", "listener", "opened", "ops", "out", "place",
+        "address", "driver", "fd", "flags", "flight", "id", "kind", "listener", "opened", "out", "place",
         "received", "seen", "sent", "slot", "stash", "why", "work", "wrap",
     )  # fmt: skip
 
@@ -104,7 +104,6 @@ class Connection(Handler):
         self.seen = 0
         self.slot = -1
         self.place = 0
-        self.ops = 0
         self.flight = 0
 
     # ---- for the service -----------------------------------------------------------------------------------

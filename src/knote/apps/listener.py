@@ -176,7 +176,14 @@ class Listener(Handler):
 
     def open(self) -> None:
         """Accept again."""
-        if self.shut and not self._server.draining:
+        arrived = []
+        while self.waiting and self._server.room() and not self._server.draining:
+            connection = self._server.admit(self, self.waiting.pop(0))
+            if connection is not None:
+                arrived.append(connection)
+        if arrived:
+            self._server.arrived(arrived)
+        if self.shut and not self.waiting and not self._server.draining:
             self.shut = False
             self._server.control([kevent(self.fd, EVFILT_TIMER, EV_DISABLE | EV_KEEPUDATA)], 0)
             self._server.driver.listen(self, BACKLOG)

@@ -17,6 +17,8 @@ READING = 64
 """The driver reads from it."""
 AWAITED = 128
 """The driver waits for room to send."""
+ARMED = 512
+"""A ring receives from it."""
 BEGUN = 256
 """The service knows of it."""
 

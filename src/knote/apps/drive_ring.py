@@ -1,0 +1,510 @@
+# cython: annotation_typing=False
+"""The driver on a ring (io_uring(7)): a turn is one system call, in which the answers of the turn before go out
+and what has come is received.
+
+Facts, and what follows:
+
+* A multishot receive names the buffer that it took; a pool of them serves all connections, and grows when it ran
+* dry
+  (ENOBUFS ends the receive, which is begun again).
+* Answers are sent without waiting, from the buffer where they were made or from the bytes of the service; once the
+  call is over only what was cut short has a completion, and that is looked at before anything else, since behind
+  it nothing may be sent first.  So one send of a connection is prepared at a time; more wait in its Outgoing, and
+  are sent by an operation that waits for room.
+* What is under way holds the open file: close(2) alone would neither end it nor tell the peer.  A connection with
+  something under way is shut down, and closed when that is over; a listener's accept is cancelled and waited for.
+* A completion has a number as its token: the operation, the descriptor, and for a send which one.  No descriptor
+* is
+  closed before everything of it is over, so a token never means another connection.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from socket import SHUT_RDWR
+from typing import TYPE_CHECKING, Any
+
+from knote._kernel.flow import Flow
+from knote._kernel.stream import shut
+from knote._kernel.time import close_fd, run_signal_handlers
+from knote.apps.connection import Connection, Driver
+from knote.apps.outgoing import Outgoing
+from knote.apps.service import ECHO, UPPER
+from knote.apps.states import ARMED, AWAITED, CLOSED, FINISHING, READING, RESET, SILENT
+from knote.harvest import Harvest
+from knote.ring import ONE_THREAD, Ring
+
+if TYPE_CHECKING:
+    from knote import kqueue
+    from knote.apps.listener import Listener
+    from knote.apps.server import Server
+    from knote.apps.wheel import Wheel
+
+SUBMISSIONS = 4096
+COMPLETIONS = 16384
+BUFFERS = 4096
+"""At most; 64 MiB of them."""
+FIRST_BUFFERS = 128
+SIZE = 16384
+"""Of a buffer: the most that a service gets at once."""
+EVENTS = 64
+"""Of the kqueue, collected at once."""
+NOTHING, QUEUE, ACCEPT, RECEIVE, SEND, ROOM = range(6)
+_EAGAIN = errno.EAGAIN
+_EBUSY = errno.EBUSY
+_ECANCELED = errno.ECANCELED
+_EINTR = errno.EINTR
+_ENOBUFS = errno.ENOBUFS
+
+
+class Streams(Driver):
+    """Accepts, receives and sends through one ring; the kqueue, whose descriptor the ring polls, brings all else.
+
+    The ring is opened by the thread that runs the server, which is the only one that may use it.
+    """
+
+    __slots__ = (
+        "_accepting", "_arrived", "_batch", "_closing", "_dry", "_flow", "_flying", "_harvest", "_kq", "_later",
+        "_open", "_polled", "_resumed", "_ring", "_table", "_unarmed", "_wheel",
+    )  # fmt: skip
+
+    def __init__(self, server: Server, kq: kqueue, wheel: Wheel) -> None:
+        Driver.__init__(self, server)
+        self._kq = kq
+        self._wheel = wheel
+        self._harvest = Harvest()
+        self._ring: Ring | None = None
+        self._flow: Flow | None = None
+        self._table: list[Connection | None] = []
+        """Connections, by descriptor."""
+        self._open = 0
+        self._batch = 1
+        """Counts submissions: a connection with this number as its flight has a send that is not submitted yet."""
+        self._accepting: dict[int, Listener] = {}
+        """Listeners with an accept under way."""
+        self._unarmed: list[Listener] = []
+        self._arrived: list[Connection] = []
+        self._later: list[Connection] = []
+        """More is to be sent when what is prepared has gone out."""
+        self._closing: list[Connection] = []
+        """To be finished, or closed, when what is prepared has gone out."""
+        self._resumed: list[Connection] = []
+        """What came while they were not read from is still to be served."""
+        self._dry: list[Connection] = []
+        """Found no buffer."""
+        self._flying: dict[int, bytes] = {}
+        """What the kernel sends from while it waits for room."""
+        self._polled = False
+
+    def _begin(self) -> None:
+        ring = Ring(SUBMISSIONS, COMPLETIONS, ONE_THREAD)
+        flow = Flow(ring.home(), BUFFERS, SIZE)
+        if not flow.is_open:
+            ring.close()
+            raise OSError(errno.ENOMEM, "no memory for the buffers of a ring: --engine epoll does without them")
+        flow.grow(FIRST_BUFFERS)
+        self._ring, self._flow = ring, flow
+        unarmed, self._unarmed = self._unarmed, []
+        for listener in unarmed:
+            self.listen(listener, 0)
+
+    def turn(self) -> None:
+        """Driver.turn()."""
+        if self._ring is None:
+            self._begin()
+        flow = self._flow
+        assert flow is not None
+        if not self._polled:
+            self._polled = flow.poll(self._kq.fileno(), QUEUE << 56) == 0
+        self._submit(0 if self._later or self._closing or self._resumed or self._dry else 1)
+        n = flow.reap()
+        for i in range(n):
+            token = flow.token(i)
+            if token >> 56 == SEND:
+                self._cut_short(token, flow.result(i))
+        flow.recycle()
+        if self._later or self._closing or self._dry:
+            self._go_on()
+        for i in range(n):
+            token = flow.token(i)
+            op = token >> 56
+            if op == RECEIVE:
+                self._received(token & 0x7FFFFFFF, flow.result(i), flow.buffer(i), flow.more(i))
+            elif op == ROOM:
+                self._room(token & 0x7FFFFFFF, flow.result(i))
+            elif op == ACCEPT:
+                self._accepted(token & 0x7FFFFFFF, flow.result(i), flow.more(i))
+            elif op == QUEUE:
+                self._polled = False
+                self._deliver()
+        if self._arrived:
+            arrived, self._arrived = self._arrived, []
+            self.server.arrived(arrived)
+        if self._resumed:
+            self._serve_kept()
+
+    def _submit(self, wait: int) -> None:
+        flow = self._flow
+        assert flow is not None
+        rc = flow.submit(wait)
+        self._batch += 1
+        if rc < 0:
+            if rc == -_EINTR:
+                run_signal_handlers()
+            elif rc not in (-_EBUSY, -_EAGAIN):
+                raise OSError(-rc, f"io_uring_enter: {os.strerror(-rc)}")
+            else:
+                self._batch -= 1  # not all is submitted: completions are to be reaped first
+
+    def _go_on(self) -> None:
+        later, self._later = self._later, []
+        for connection in later:
+            if not connection.flags & (AWAITED | CLOSED) and connection.out is not None:
+                self._launch(connection)
+        closing, self._closing = self._closing, []
+        for connection in closing:
+            if connection.flags & CLOSED:
+                self._part(connection)
+            elif connection.out is None:
+                connection.close_now()
+        dry, self._dry = self._dry, []
+        if dry:
+            flow = self._flow
+            assert flow is not None
+            flow.grow(max(2 * flow.grow(0), FIRST_BUFFERS))
+            for connection in dry:
+                self._arm(connection)
+
+    def _deliver(self) -> None:
+        harvest = self._harvest
+        queue = self._kq._home()
+        while not self._kq.closed:
+            n = queue.reap(harvest, EVENTS, 0)
+            for i in range(n):
+                event = harvest.events[i]
+                handler: Any = event._udata
+                handler.ready(event)
+            for i in range(n):
+                event = harvest.events[i]
+                event._udata = None
+            if n < EVENTS:
+                return
+
+    # ---- receiving -----------------------------------------------------------------------------------------
+
+    def _received(self, fd: int, count: int, bid: int, more: bool) -> None:
+        flow = self._flow
+        assert flow is not None
+        connection = self._table[fd]
+        assert connection is not None
+        if not more:
+            connection.flags &= ~ARMED
+        if count > 0:
+            connection.received += count
+            connection.seen = self._wheel.now
+            connection.flags &= ~SILENT
+            kind = connection.kind
+            if not connection.flags & READING:
+                if not connection.flags & (CLOSED | FINISHING):
+                    self._keep(connection, flow.take(bid, count))
+                flow.give(bid)
+            elif kind < UPPER or connection.wrap is not None or connection.stash is not None:
+                data = flow.take(bid, count)
+                flow.give(bid)
+                if connection.stash is not None:
+                    self._keep(connection, data)
+                else:
+                    connection.took(data)
+            elif kind > ECHO:
+                flow.give(bid)
+            else:
+                if kind == UPPER:
+                    flow.upper(bid, count)
+                if connection.out is None and connection.flight != self._batch:
+                    connection.flight = self._batch
+                    connection.sent += count
+                    if flow.send_buffer(fd, bid, count, (SEND << 56) | fd) < 0:
+                        connection.drop(RESET)
+                else:
+                    data = flow.take(bid, count)
+                    flow.give(bid)
+                    connection.push(data)
+        else:
+            if bid >= 0:
+                flow.give(bid)
+            if count == -_ENOBUFS:
+                self._dry.append(connection)
+            elif count == 0 and not connection.flags & CLOSED:
+                if connection.flags & READING and connection.stash is None:
+                    connection.ended()
+                elif not connection.flags & FINISHING:
+                    self._keep(connection, b"")
+            elif count < 0 and count != -_ECANCELED and count != -_EAGAIN and count != -_EINTR:
+                connection.drop(RESET)
+        if not more:
+            if connection.flags & CLOSED:
+                self._part(connection)
+            elif count != 0 and count != -_ENOBUFS:
+                self._arm(connection)
+
+    def _keep(self, connection: Connection, data: bytes) -> None:
+        # The kernel had received it before it was told to stop.
+        if connection.stash is None:
+            connection.stash = []
+        connection.stash.append(data)
+
+    def _serve_kept(self) -> None:
+        resumed, self._resumed = self._resumed, []
+        for connection in resumed:
+            while connection.stash is not None and connection.flags & READING:
+                data = connection.stash.pop(0)
+                if not connection.stash:
+                    connection.stash = None
+                if data:
+                    connection.took(data)
+                else:
+                    connection.ended()
+            self._arm(connection)
+
+    def _arm(self, connection: Connection) -> None:
+        flow = self._flow
+        if flow is None or connection.flags & (ARMED | CLOSED) or not connection.flags & READING:
+            return
+        if connection.stash is None:
+            connection.flags |= ARMED
+            if flow.receive(connection.fd, (RECEIVE << 56) | connection.fd) < 0:
+                connection.flags &= ~ARMED
+                self._dry.append(connection)  # the queue is full: again after the next turn
+
+    # ---- sending -------------------------------------------------------------------------------------------
+
+    def send(self, connection: Connection, data: Any) -> None:
+        """Driver.send()."""
+        if type(data) is not bytes:
+            data = bytes(memoryview(data))
+        flow = self._flow
+        if flow is None or connection.flight == self._batch:
+            connection.out = Outgoing()
+            connection.out.push(data)
+            self._later.append(connection)
+            return
+        connection.flight = self._batch
+        connection.sent += len(data)
+        if flow.send_bytes(connection.fd, data, (SEND << 56) | connection.fd) < 0:
+            connection.drop(RESET)
+
+    def _cut_short(self, token: int, result: int) -> None:
+        connection = self._table[token & 0x7FFFFFFF]
+        if connection is None or connection.flags & CLOSED:
+            return
+        flow = self._flow
+        assert flow is not None
+        if result < 0 and result != -_EAGAIN and result != -_EINTR:
+            connection.drop(RESET)
+            return
+        rest = flow.unsent((token >> 32) & 0xFFFFFF, max(result, 0))
+        connection.sent -= len(rest)
+        if connection.out is None:
+            connection.out = Outgoing()
+        connection.out.push_first(rest)
+        connection.push(b"")  # which sees how much it is by now
+        if connection.out is not None:
+            self._launch(connection)
+
+    def await_room(self, connection: Connection) -> None:
+        """Driver.await_room()."""
+        if connection.flags & AWAITED:
+            return
+        if self._flow is None or connection.flight == self._batch:
+            self._later.append(connection)
+        else:
+            self._launch(connection)
+
+    def _launch(self, connection: Connection) -> None:
+        out = connection.out
+        flow = self._flow
+        if out is None or flow is None or connection.flags & AWAITED:
+            return
+        data = out.head()
+        connection.flags |= AWAITED
+        self._flying[connection.fd] = data
+        if flow.send_rest(connection.fd, data, out.skipped(), (ROOM << 56) | connection.fd) < 0:
+            connection.flags &= ~AWAITED
+            self._later.append(connection)
+
+    def _room(self, fd: int, count: int) -> None:
+        connection = self._table[fd]
+        assert connection is not None
+        connection.flags &= ~AWAITED
+        self._flying.pop(fd, None)
+        out = connection.out
+        if connection.flags & CLOSED:
+            self._part(connection)
+        elif count < 0 and count not in (-_EAGAIN, -_EINTR):
+            connection.drop(RESET)
+        elif out is not None:
+            if count > 0:
+                connection.sent += count
+                connection.seen = self._wheel.now
+                out.taken(count)
+            connection.relieved()
+            if connection.out is not None:
+                self.await_room(connection)
+
+    def finish(self, connection: Connection) -> None:
+        """Driver.finish()."""
+        if connection.flight == self._batch:
+            self._closing.append(connection)
+        else:
+            connection.close_now()
+
+    # ---- coming and going ----------------------------------------------------------------------------------
+
+    def add(self, connections: list[Connection]) -> None:
+        """Driver.add()."""
+        table = self._table
+        for connection in connections:
+            while len(table) <= connection.fd:
+                table.append(None)
+            table[connection.fd] = connection
+            self._open += 1
+            connection.flags |= READING
+            self._arm(connection)
+
+    def steer(self, connection: Connection, reading: bool) -> None:
+        """Driver.steer()."""
+        flow = self._flow
+        if reading:
+            connection.flags |= READING
+            if connection.stash is not None:
+                self._resumed.append(connection)
+            else:
+                self._arm(connection)
+        else:
+            connection.flags &= ~READING
+            if connection.flags & ARMED and not connection.flags & FINISHING and flow is not None:
+                flow.cancel((RECEIVE << 56) | connection.fd, False, NOTHING << 56)
+
+    def remove(self, connection: Connection) -> None:
+        """Driver.remove()."""
+        connection.flags &= ~READING
+        if connection.flight == self._batch:
+            self._closing.append(connection)
+        else:
+            self._part(connection)
+
+    def _part(self, connection: Connection) -> None:
+        if connection.fd < 0 or connection.fd >= len(self._table) or self._table[connection.fd] is not connection:
+            return
+        if connection.flags & (ARMED | AWAITED):
+            shut(connection.fd, SHUT_RDWR)  # what is under way ends by itself
+            return
+        self._table[connection.fd] = None
+        self._open -= 1
+        close_fd(connection.fd)
+        self.server.freed(connection)
+
+    def listen(self, listener: Listener, backlog: int) -> None:
+        """Driver.listen()."""
+        if self._flow is None:
+            self._unarmed.append(listener)
+        elif listener.fd not in self._accepting:
+            self._accepting[listener.fd] = listener
+            if self._flow.accept(listener.fd, (ACCEPT << 56) | listener.fd) < 0:
+                del self._accepting[listener.fd]
+                raise OSError(_EBUSY, "the ring's queue is full")
+
+    def unlisten(self, listener: Listener) -> None:
+        """Driver.unlisten()."""
+        if self._flow is not None and listener.fd in self._accepting:
+            self._flow.cancel((ACCEPT << 56) | listener.fd, False, NOTHING << 56)
+        elif listener in self._unarmed:
+            self._unarmed.remove(listener)
+
+    def _accepted(self, fd: int, result: int, more: bool) -> None:
+        listener: Any = self._accepting[fd]
+        if not more:
+            del self._accepting[fd]
+        if result >= 0:
+            if listener.shut or not self.server.room():
+                # It came before the accept was cancelled.
+                listener.waiting.append(result)
+                listener.close_door()
+            else:
+                connection = self.server.admit(listener, result)
+                if connection is not None:
+                    self._arrived.append(connection)
+        elif result != -_ECANCELED:
+            listener.refused(-result)
+        if not more and not listener.shut and not self.server.draining:
+            self.listen(listener, 0)
+
+    def close(self) -> None:
+        """Driver.close()."""
+        flow, ring = self._flow, self._ring
+        if flow is None or ring is None:
+            return
+        for connection in self._arrived:
+            close_fd(connection.fd)
+        # Memory of what is under way is still written to, and files of it are held: everything is waited for.
+        flow.cancel(0, True, NOTHING << 56)
+        while self._open or self._accepting:
+            self._submit(0 if self._closing else 1)
+            n = flow.reap()
+            self._go_on()
+            for i in range(n):
+                fd, op = flow.token(i) & 0x7FFFFFFF, flow.token(i) >> 56
+                if op == RECEIVE:
+                    self._received(fd, min(flow.result(i), 0), -1, flow.more(i))
+                elif op == ROOM:
+                    self._room(fd, flow.result(i))
+                elif op == ACCEPT:
+                    if flow.result(i) >= 0:
+                        close_fd(flow.result(i))
+                    if not flow.more(i):
+                        self._accepting.pop(fd, None)
+        self._ring = self._flow = None
+        ring.close()
+        flow.close()
+        for event in self._harvest.events:
+            event._udata = None
+
+
+def is_compiled() -> bool:
+    """Whether the ring is driven by compiled code; interpreted, it costs more than it saves."""
+    return not str(sys.modules[Flow.__module__].__file__).endswith(".py")
+
+
+def why_not() -> str:
+    """Why this kernel, or this sandbox, has no such driver; '' if it has.  It is tried, with a socket of our
+    own."""
+    from socket import socketpair
+
+    from knote import ring as rings
+
+    said: str = rings.why_not()
+    if said:
+        return said
+    try:
+        ring = Ring(8, 32, ONE_THREAD)
+    except OSError as error:
+        return str(error.strerror)
+    try:
+        flow = Flow(ring.home(), 2, 64)
+        if not flow.is_open:
+            return "this kernel's io_uring has no rings of provided buffers (Linux 5.19)"
+        flow.grow(2)
+        ours, theirs = socketpair()
+        with ours, theirs:
+            theirs.send(b"x")
+            flow.receive(ours.fileno(), RECEIVE << 56)
+            flow.send_bytes(ours.fileno(), b"y", SEND << 56)
+            if flow.submit(1) < 0 or flow.reap() != 1 or flow.result(0) != 1 or not flow.more(0):
+                return "this kernel's io_uring has no multishot receive (Linux 6.0)"
+            flow.recycle()
+        flow.close()
+    finally:
+        ring.close()
+    return ""
