@@ -236,7 +236,10 @@ class Watch:
         # unlink(2) of an open file is IN_ATTRIB, never IN_DELETE_SELF: that comes with the last close (S-425).
         state = self.state
         if state is not None and state.directory:
-            return NOTE_DELETE if found & UNLINKED and found & NAMELESS else NOTE_ATTRIB
+            if found & UNLINKED and found & NAMELESS:
+                return NOTE_DELETE
+            # Where another directory took its place, the parent's event has told of the removal.
+            return 0 if found & NAMELESS and not found & (OWNED | TOUCHED | CHANGED) else NOTE_ATTRIB
         notes = 0
         if found & LINKED:
             notes |= NOTE_LINK

@@ -185,6 +185,7 @@ HARD: Final[Any] = hypothesis.settings(max_examples=60, deadline=None, database=
 
 
 @HARD
+@hypothesis.example(life=[Step("mkdir", "d/s", "d"), Step("rename", "d/s", "e")])
 @hypothesis.given(life=strategies.lists(steps(), max_size=30))
 def _one_by_one(engine: str, life: list[Step]) -> None:
     with world(engine) as playing:
