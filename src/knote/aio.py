@@ -13,9 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from knote import errors
 from knote.listio import Listio
-from knote.request import Request
+from knote.request import Request, arm, disarm
 from knote.verbs import AIO_ALLDONE, AIO_CANCELED, AIO_NOTCANCELED, LAUNCH, WHICH
 
 if TYPE_CHECKING:
@@ -48,8 +47,9 @@ __all__ = [
 
 
 def submit(kq: kqueue, requests: Iterable[Request]) -> None:
-    """Begin to carry out requests, all with one system call where io_uring does it.  Each gives one EVFILT_AIO
-    event: ident is request.ident, data the result, or -errno with the errno in fflags, udata the request's.
+    """Begin to carry out requests, all that have to wait with one system call where io_uring does it.  Each gives
+    one EVFILT_AIO event: ident is request.ident, data the result, or -errno with the errno in fflags, udata the
+    request's.
 
     Raises, before anything has begun: ValueError for a closed queue, a request that is under way or whose event is
     still to be collected, OSError when nothing here can carry requests out (EMFILE, ENOMEM, or what KNOTE_AIO and
@@ -152,15 +152,9 @@ def _one(kq: kqueue, request: Request) -> Request:
 
 def _launch(kq: kqueue, requests: list[Request], listio: Listio | None) -> None:
     queue = kq._home()
-    armed = 0
+    arm(requests)
     try:
-        for request in requests:
-            if not isinstance(request, Request):
-                raise errors.not_a_request(request)
-            request.arm()
-            armed += 1
         queue.serve(LAUNCH, requests, listio)
     except BaseException:
-        for request in requests[:armed]:
-            request.disarm()
+        disarm(requests)
         raise

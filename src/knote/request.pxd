@@ -48,3 +48,9 @@ cdef class Datagram(Request):
     cdef public Pin head
     cdef public object sender
     cpdef arm(self)
+
+
+@cython.locals(request=Request, armed=cython.Py_ssize_t)
+cpdef arm(list requests)
+@cython.locals(request=Request)
+cpdef disarm(list requests)

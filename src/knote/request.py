@@ -314,6 +314,27 @@ class Datagram(Request):
         return self.sender[0]
 
 
+def arm(requests: list[Request]) -> None:
+    """Request.arm() of each, or of none.  Raises TypeError for what is no Request, and what Request.arm() does."""
+    armed = 0
+    try:
+        for one in requests:
+            if not isinstance(one, Request):
+                raise errors.not_a_request(one)
+            request = one
+            request.arm()
+            armed += 1
+    except BaseException:
+        disarm(requests[:armed])
+        raise
+
+
+def disarm(requests: list[Request]) -> None:
+    """They were not submitted after all."""
+    for request in requests:
+        request.disarm()
+
+
 def _target(buffer: Any) -> Any:
     if isinstance(buffer, int):
         if buffer < 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from knote.constants import EVFILT_AIO
 from knote.source import Source
 
 if TYPE_CHECKING:
@@ -12,22 +13,28 @@ if TYPE_CHECKING:
 
 
 _SLOT = 0xFFFF_FFFF
+_FILTERS = 32
+"""Room for the numbers of all filters, negated."""
 
 
 class Table:
     """All registrations of one queue.
 
     Descriptors are small dense numbers, so the number itself is the slot: a list finds its source in one
-    step, and an idle descriptor costs 8 bytes here.  What is not a descriptor (timers, user events, pids)
-    goes by a dict per filter, with idents of any size.
+    step, and an idle descriptor costs 8 bytes here.  The idents of requests have a slot in them, which does the
+    same (a dict's share of a page-cached read was a tenth).  What is neither (timers, user events, pids) goes by a
+    dict per filter, with idents of any size.
     Threads: only under the queue's lock.
     """
 
-    __slots__ = ("_generation", "_others", "_sources", "shared", "watched")
+    __slots__ = ("_generation", "_others", "_requests", "_sources", "shared", "watched")
 
     def __init__(self) -> None:
         self._sources: list[Source | None] = []
-        self._others: dict[int, dict[int, Knote]] = {}
+        self._others: list[dict[int, Knote] | None] = [None] * _FILTERS
+        """By the negated number of the filter, by ident."""
+        self._requests: list[Knote | None] = []
+        """Of EVFILT_AIO: by the slot in their ident."""
         self._generation = 0
         self.watched = 0
         """How many descriptors have a source."""
@@ -67,16 +74,34 @@ class Table:
 
     def find(self, number: int, ident: int) -> Knote | None:
         """The knote of a filter whose idents are not descriptors."""
-        knotes = self._others.get(number)
+        if number == EVFILT_AIO:
+            slot = ident & _SLOT
+            kn = self._requests[slot] if slot < len(self._requests) else None
+            return kn if kn is not None and kn.ident == ident else None
+        knotes = self._others[-number]
         return None if knotes is None else knotes.get(ident)
 
     def add(self, kn: Knote) -> None:
         """Enter a knote whose ident is not a descriptor."""
-        self._others.setdefault(kn.filter, {})[kn.ident] = kn
+        if kn.filter == EVFILT_AIO:
+            slot = kn.ident & _SLOT
+            while len(self._requests) <= slot:
+                self._requests.append(None)
+            self._requests[slot] = kn
+            return
+        knotes = self._others[-kn.filter]
+        if knotes is None:
+            knotes = self._others[-kn.filter] = {}
+        knotes[kn.ident] = kn
 
     def remove(self, kn: Knote) -> None:
         """Take it out again."""
-        knotes = self._others.get(kn.filter)
+        if kn.filter == EVFILT_AIO:
+            slot = kn.ident & _SLOT
+            if slot < len(self._requests) and self._requests[slot] is kn:
+                self._requests[slot] = None
+            return
+        knotes = self._others[-kn.filter]
         if knotes is not None and knotes.get(kn.ident) is kn:
             del knotes[kn.ident]
 
@@ -92,6 +117,10 @@ class Table:
             while kn is not None:
                 found.append(kn)
                 kn = kn.sibling
-        for knotes in self._others.values():
-            found.extend(knotes.values())
+        for knotes in self._others:
+            if knotes is not None:
+                found.extend(knotes.values())
+        for one in self._requests:
+            if one is not None:
+                found.append(one)
         return found
