@@ -16,6 +16,7 @@ cdef class Ring:
     @cython.locals(rc=cython.int)
     cpdef int prepare(self, int op, int fd, unsigned long long addr, unsigned int size, unsigned long long offset,
                       unsigned int flags, unsigned long long token) noexcept
+    cpdef int at_once(self) noexcept
     @cython.locals(rc=cython.int)
     cpdef int submit(self) noexcept
     @cython.locals(rc=cython.int)

@@ -89,6 +89,11 @@ class Ring:
             return rc
         return self._uring.prepare(op, fd, addr, size, offset, flags, token)
 
+    def at_once(self) -> int:
+        """Carry out the first of what was prepared, as far as they are reads that need not wait for a device: how
+        many, 256 at most, with token() and result() as after reap().  What is left is for submit()."""
+        return self._uring.at_once()
+
     def submit(self) -> int:
         """Hand over all that was prepared: 0, or -errno and what is left stays prepared.  EBUSY and EAGAIN: the
         kernel has no memory, or completions are to be reaped first."""
@@ -109,7 +114,7 @@ class Ring:
         return rc if rc < 0 else 0
 
     def retract(self) -> int:
-        """Take back what is prepared and was not taken; how many, the last ones."""
+        """Take back what is prepared and was not taken: how many, the last ones, with token() as after reap()."""
         return self._uring.retract()
 
     def reap(self) -> int:

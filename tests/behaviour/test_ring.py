@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from knote import aio, ring
+from knote._kernel.pin import Pin
 from knote._kernel.uring import Uring
 from tests.behaviour.requests import backend
-from tests.support import seccomp
+from tests.support import installed, seccomp
 
 __all__ = ["backend"]
 
@@ -28,6 +31,14 @@ os.write(w, b"x")
 assert len(kq.control(None, 1, 1)) == 1
 kq.close()
 print("done")
+"""
+READ_PIPES = """
+import os
+from knote import aio, kqueue
+with kqueue() as kq:
+    r, w = os.pipe()
+    aio.submit(kq, [aio.Request.read(r, 4) for _ in range(10)])
+    print(aio.backend(kq).name, [event.data for event in kq.control(None, 20, 0)])
 """
 READ_A_FILE = """
 import os, sys
@@ -99,6 +110,15 @@ def test_a_kernel_that_cannot_be_probed(number: int) -> None:
 
 
 @pytest.mark.needs("io_uring")
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.EBUSY, errno.ENOMEM])
+def test_a_kernel_that_takes_nothing(number: int) -> None:
+    """It has no memory for more: each request ends with EAGAIN, none is left behind, and the queue closes."""
+    blind = "import knote.ring\nknote.ring._is_filtered = lambda: False\n"
+    ran = seccomp.run(blind + READ_PIPES, seccomp.IO_URING_ENTER, number)
+    assert ran.stdout == f"io_uring {[-errno.EAGAIN] * 10}\n", ran.stderr
+
+
+@pytest.mark.needs("io_uring")
 def test_set_up_flags_that_the_kernel_does_not_know() -> None:
     """EINVAL: it is asked again without them."""
     made = Uring(8, 16, 1 << 30)
@@ -122,12 +142,43 @@ def test_entries_are_taken_back() -> None:
     for token in range(5):
         assert made.prepare(ring.OP_FSYNC, w, 0, 0, 0, 0, token) == 0
     assert made.retract() == 5
+    assert [made.token(i) for i in range(5)] == list(range(5))
     assert made.prepare(ring.OP_READ, 12345, 0, 0, 0, 0, 7) == 0
     assert (made.submit(), made.reap(), made.token(0), made.result(0)) == (0, 1, 7, -errno.EBADF)
     made.close()
     made.close()
     os.close(r)
     os.close(w)
+
+
+@pytest.mark.needs("io_uring")
+@pytest.mark.parametrize("flags", [0, os.O_DIRECT], ids=["page cache", "O_DIRECT"])
+def test_what_need_not_be_waited_for(tmp_path: Path, flags: int) -> None:
+    """Whole reads of a file in memory are carried out before the ring is asked; the end of the file, and what is
+    behind it, are the ring's, and so is everything with O_DIRECT.  Each read ends once, with its own bytes."""
+    block, count, short = 4096, 12, 7
+    data = os.urandom(block * count - 100)
+    (tmp_path / "data").write_bytes(data)
+    fd = os.open(tmp_path / "data", os.O_RDONLY | flags)
+    made = ring.Ring()
+    with mmap.mmap(-1, block * count) as room:
+        pin = Pin(room, True)
+        places = [*range(short), count - 1, *range(short, count - 1)]
+        for place in places:
+            at = pin.address + place * block
+            assert made.prepare(ring.OP_READ, fd, at, block, place * block, 0, place) == 0
+        n = made.at_once()
+        assert n == (0 if flags or installed.build() == "interpreted" else short)
+        assert [made.token(i) for i in range(n)] == places[:n]
+        found = {made.token(i): made.result(i) for i in range(n)}
+        while len(found) < count:
+            assert made.wait() == 0
+            found |= {made.token(i): made.result(i) for i in range(made.reap())}
+        assert found == {place: block if place < count - 1 else block - 100 for place in range(count)}
+        assert room[: len(data)] == data
+        del pin
+    made.close()
+    os.close(fd)
 
 
 @pytest.mark.needs("io_uring")

@@ -13,6 +13,7 @@ from typing import Final
 IO_URING: Final = (425, 426, 427)
 """io_uring_setup, io_uring_enter, io_uring_register: the same on all architectures."""
 IO_URING_SETUP: Final = IO_URING[:1]
+IO_URING_ENTER: Final = IO_URING[1:2]
 IO_URING_REGISTER: Final = IO_URING[2:]
 
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2

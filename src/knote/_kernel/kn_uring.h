@@ -6,14 +6,21 @@
 #ifndef KN_URING_H
 #define KN_URING_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/io_uring.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #ifndef IORING_SETUP_SUBMIT_ALL
@@ -173,11 +180,57 @@ static inline int kn_ring_submit(struct kn_ring *r, uint32_t wait)
     return rc < 0 ? -errno : (int)rc;
 }
 
-/* Take back what was prepared and the kernel has not taken: how many entries, the last ones. */
-static inline uint32_t kn_ring_retract(struct kn_ring *r)
+/* Carry out what is prepared and has nothing to wait for: the first entries, as far as they are reads of regular files
+ * whose pages are in memory.  How many, their results in out.
+ *
+ * The ring would copy those pages in the submitting thread as well, and adds 50 to 100 ns of its own to each.  Short
+ * reads are left to it: RWF_NOWAIT ends at the first page that is not there, as if it were the end of the file.  So
+ * is O_DIRECT, whose reads wait for the device in spite of it, and what is no regular file, which has no offset.
+ * Asking for both costs two system calls, so less than a handful of entries is not worth it. */
+static inline int kn_ring_at_once(struct kn_ring *r, struct kn_landed *out, int cap)
 {
-    uint32_t n = kn_ring_pending(r);
-    r->tail -= n;
+    enum { HANDFUL = 4 };
+    uint32_t to = __atomic_load_n(r->sq_head, __ATOMIC_ACQUIRE), from = to;
+    int n = 0, fd = -1;
+    if (r->tail - from < HANDFUL)
+        return 0;
+    for (; from != r->tail && n < cap; from++, n++) {
+        const struct io_uring_sqe *sqe = &r->sqes[from & r->sq_mask];
+        struct iovec room = {(void *)(uintptr_t)sqe->addr, sqe->len};
+        if (sqe->opcode != IORING_OP_READ)
+            break;
+        if (sqe->fd != fd) {
+            struct stat is;
+            int flags = fcntl(sqe->fd, F_GETFL);
+            if (flags < 0 || flags & O_DIRECT || fstat(sqe->fd, &is) < 0 || !S_ISREG(is.st_mode))
+                break;
+            fd = sqe->fd;
+        }
+        if (preadv2(fd, &room, 1, (off_t)sqe->off, RWF_NOWAIT) != (ssize_t)sqe->len)
+            break;
+        out[n].token = sqe->user_data;
+        out[n].result = (int32_t)sqe->len;
+        out[n].flags = 0;
+    }
+    if (n) {
+        for (; from != r->tail; from++, to++)
+            r->sqes[to & r->sq_mask] = r->sqes[from & r->sq_mask];
+        r->tail = to;
+    }
+    return n;
+}
+
+/* Take back what was prepared and the kernel has not taken: how many entries, the last ones, their tokens in out. */
+static inline int kn_ring_retract(struct kn_ring *r, struct kn_landed *out, int cap)
+{
+    uint32_t pending = kn_ring_pending(r);
+    int n = pending < (uint32_t)cap ? (int)pending : cap;
+    for (int i = 0; i < n; i++) {
+        out[i].token = r->sqes[(r->tail - (uint32_t)n + (uint32_t)i) & r->sq_mask].user_data;
+        out[i].result = -ECANCELED;
+        out[i].flags = 0;
+    }
+    r->tail -= (uint32_t)n;
     __atomic_store_n(r->sq_tail, r->tail, __ATOMIC_RELEASE);
     return n;
 }

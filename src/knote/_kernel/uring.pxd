@@ -31,6 +31,7 @@ cdef class Uring:
 
     cpdef int room(self) noexcept
     cpdef int knows(self, int op) noexcept
+    cpdef int at_once(self) noexcept
     cpdef int submit(self, int wait) noexcept
     cpdef int retract(self) noexcept
     cpdef bint overflowed(self) noexcept

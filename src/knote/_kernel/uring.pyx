@@ -7,8 +7,9 @@ cdef extern from "kn_uring.h" nogil:
     int kn_ring_open(kn_ring *ring, unsigned int entries, unsigned int completions, unsigned int flags)
     int kn_ring_knows(const kn_ring *ring, int op)
     unsigned int kn_ring_pending(const kn_ring *ring)
+    int kn_ring_at_once(kn_ring *ring, kn_landed *out, int cap)
     int kn_ring_submit(kn_ring *ring, unsigned int wait)
-    unsigned int kn_ring_retract(kn_ring *ring)
+    int kn_ring_retract(kn_ring *ring, kn_landed *out, int cap)
     int kn_ring_overflowed(const kn_ring *ring)
     int kn_ring_reap(kn_ring *ring, kn_landed *out, int cap)
     void kn_ring_close(kn_ring *ring)
@@ -38,6 +39,12 @@ cdef class Uring:
     cpdef int knows(self, int op) noexcept:
         return kn_ring_knows(&self._ring, op)
 
+    cpdef int at_once(self) noexcept:
+        cdef int n
+        with nogil:
+            n = kn_ring_at_once(&self._ring, self._landed, _CAPACITY)
+        return n
+
     cpdef int submit(self, int wait) noexcept:
         cdef int rc
         # What can be done at once is done inside this call, data copied and all.
@@ -46,7 +53,7 @@ cdef class Uring:
         return rc
 
     cpdef int retract(self) noexcept:
-        return <int>kn_ring_retract(&self._ring)
+        return kn_ring_retract(&self._ring, self._landed, _CAPACITY)
 
     cpdef bint overflowed(self) noexcept:
         return kn_ring_overflowed(&self._ring)

@@ -9,6 +9,7 @@ Some facts about io_uring, and what follows here:
   memory is gone -> an ECANCELED that nobody asked for, and a first EFAULT, are submitted again by whoever reaps.
 * A request holds the open file.  close(2) of its descriptor changes nothing for it; a socket's peer sees the end
   when the request is over (S-479) -> docs/aio.md says so; cancel() first.
+* A read whose pages are in memory costs the ring more than read(2) -> Ring.at_once() is tried before submit().
 * A completion that finds its queue full is kept (IORING_FEAT_NODROP), and the kernel may then say EBUSY to new
   ones -> reap, and submit again.
 """
@@ -141,6 +142,11 @@ class UringCarrier(Carrier):
     def flush(self) -> None:
         """Carrier.flush()."""
         self._dirty = False
+        n = self._ring.at_once()
+        for i in range(n):
+            request = self.find(self._ring.token(i))
+            if request is not None:
+                self.settle(request, self._ring.result(i))
         rc = self._ring.submit()
         if rc == 0:
             return
