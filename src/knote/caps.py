@@ -12,7 +12,6 @@ import platform
 import socket
 import time
 from functools import cache
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from knote import constants
@@ -321,13 +320,16 @@ def notes_of(name: str) -> tuple[str, ...]:
     return tuple(row.name for row in constants.NOTES_OF.get(number, ()))
 
 
-def _filters(facilities: dict[str, Cap]) -> tuple[FilterCap, ...]:
+_CARRIERS: Final = {True: "io_uring", False: "POSIX AIO or threads", None: "io_uring, POSIX AIO or threads"}
+"""What carries requests out, by whether io_uring is here."""
+
+
+def _filters(facilities: dict[str, Cap], ring: Cap) -> tuple[FilterCap, ...]:
     rows = []
-    # No kevent adds such a knote, a request does; where neither io_uring nor POSIX AIO is, threads carry it out.
-    requests = find_spec("knote.aio") is not None
     for row in constants.FILTERS:
         if row.name in ("EVFILT_AIO", "EVFILT_LIO"):
-            rows.append(FilterCap(row.name, "", requests, ("knote.aio",), "" if requests else "not built yet"))
+            # No kevent adds such a knote, a request does; threads can be had always.
+            rows.append(FilterCap(row.name, "", True, (_CARRIERS[ring.here],), ""))
             continue
         for note in ("", *(notes_of(row.name) if row.name in _NEEDS else ())):
             why = _REFUSED.get((row.name, note), "")
@@ -366,5 +368,5 @@ def report(probe_io_uring: bool = False) -> Report:
         tuple(Cap(name, facilities[need].here, facilities[need].why) for name, need in _ENGINES.items()),
         (*facilities.values(), ring),
         tuple(Limit(name, _sysctl(name), what) for name, what in _LIMITS),
-        _filters(facilities),
+        _filters(facilities, ring),
     )

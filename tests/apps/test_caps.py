@@ -152,6 +152,16 @@ def test_the_variable_decides(calls: list[int], monkeypatch: pytest.MonkeyPatch)
     assert calls == [1]
 
 
+@pytest.mark.parametrize(
+    ("here", "words"),
+    [(True, "io_uring"), (False, "POSIX AIO or threads"), (None, "io_uring, POSIX AIO or threads")],
+)
+def test_requests_are_carried_out_in_any_case(here: bool | None, words: str) -> None:
+    """By what, EVFILT_AIO's row says."""
+    rows = caps._filters({cap.name: cap for cap in caps.report().facilities}, caps.Cap("io_uring", here, ""))
+    assert {row.by for row in rows if row.filter in ("EVFILT_AIO", "EVFILT_LIO")} == {(words,)}
+
+
 def test_the_sysctl_says_no(calls: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     system(monkeypatch, "2")
     assert "io_uring_disabled is 2" in caps._io_uring(True).why
@@ -174,7 +184,8 @@ def test_no_pressure(number: int, words: str, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(caps, "open_file", lambda _path, _writable: -number)
     said = caps._pressure()
     assert (said.here, words in said.why) == (False, True), said
-    rows = caps._filters({**{name: caps.Cap(name, True) for name in caps._PROBES}, said.name: said})
+    known = {**{name: caps.Cap(name, True) for name in caps._PROBES}, said.name: said}
+    rows = caps._filters(known, caps._io_uring(False))
     [row] = [row for row in rows if row.note == "NOTE_MEMORYSTATUS_PRESSURE_WARN"]
     assert (row.here, row.why) == (False, f"{said.name}: {said.why}")
 
