@@ -79,9 +79,9 @@ def refused_here(engine: str) -> Gate:
     )
 
 
-def no_carrier(name: str) -> Gate:
+def no_carrier(name: str, why: str) -> Gate:
     """A way of carrying out requests that this kernel, sandbox or C library does not give."""
-    return Gate(need=name, closed=lambda _asked: bool(installed.carrier_refusal(name)), why=f"no {name} here")
+    return Gate(need=name, closed=lambda _asked: bool(installed.carrier_refusal(name)), why=why)
 
 
 GATES: Final[tuple[Gate, ...]] = (
@@ -110,8 +110,8 @@ GATES: Final[tuple[Gate, ...]] = (
         build="interpreted",
         why="what a child of C code does before it executes a program is beyond Python's hooks",
     ),
-    no_carrier("io_uring"),
-    no_carrier("posix"),
+    no_carrier("io_uring", "refused here: by the kernel, by kernel.io_uring_disabled, or since seccomp may kill"),
+    no_carrier("posix", "this C library has no aio_read(3), or none that a forked child may use"),
     Gate(
         need="proc connector",
         closed=lambda _asked: not installed.has_connector(),
@@ -138,11 +138,6 @@ GATES: Final[tuple[Gate, ...]] = (
         why="an installed package is tested away from its benchmarks",
     ),
     Gate(
-        need="io_uring",
-        closed=lambda _asked: not installed.has_io_uring(),
-        why="io_uring_setup(2) is refused here: by the kernel, by kernel.io_uring_disabled or by seccomp",
-    ),
-    Gate(
         need="a server's ring",
         closed=lambda _asked: bool(installed.ring_refusal()),
         why=f"the server's driver on io_uring: {installed.ring_refusal() or 'usable here'}",
@@ -156,6 +151,11 @@ GATES: Final[tuple[Gate, ...]] = (
         need="user namespaces",
         closed=lambda _asked: bool(namespaces.refusal(0)),
         why="unshare(CLONE_NEWUSER) is refused here, without which inotify's limits are everybody's",
+    ),
+    Gate(
+        need="MPTCP",
+        closed=lambda _asked: not installed.has_mptcp(),
+        why="this kernel has no MPTCP, or net.mptcp.enabled is 0",
     ),
     Gate(
         need="mq_open",

@@ -50,13 +50,17 @@ def _timeout_ns(timeout: Any) -> int:
 
 
 def _changes(changelist: Iterable[kevent]) -> list[kevent]:
-    """A list of our own: the caller's may change while its kevents are applied, or lie about its length."""
+    """A list of our own: the caller's may change while its kevents are applied, or lie about its length (S-303).
+
+    Raises TypeError, and OverflowError as CPython's does (S-305)."""
     try:
         changes = list(changelist)
     except TypeError:
         if hasattr(type(changelist), "__iter__") or hasattr(type(changelist), "__getitem__"):
             raise
         raise errors.not_a_list() from None
+    if len(changes) > _C_INT_MAX:
+        raise OverflowError("changelist is too long")
     for change in changes:
         if not isinstance(change, kevent):
             raise errors.not_a_kevent()

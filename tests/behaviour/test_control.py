@@ -86,7 +86,7 @@ def test_a_timeout_that_is_no_number(kq: Any, pipe: Pipe, timeout: Any) -> None:
 
 @pytest.mark.parametrize("timeout", [-1, -0.5, -1e-9, -1e-300, -1e300, float("-inf"), -(1 << 80)])
 def test_a_negative_timeout(kq: Any, pipe: Pipe, timeout: float) -> None:
-    """S-301; "Decided" 6: refused before anything is applied."""
+    """S-026, S-301; "Decided" 6: refused before anything is applied."""
     with pytest.raises(ValueError, match="timeout must be positive or None"):
         kq.control([read(pipe.r)], 1, timeout)
     assert nothing_applied(kq, pipe)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import os
 from typing import Any
 
 import pytest
@@ -210,6 +211,17 @@ def test_oneshot_is_gone_after_one(kq: Any, pipe: Pipe) -> None:
         (entry,) = ready(kq, read(pipe.r, flags))
         assert entry.data == errno.ENOENT
     assert brief(ready(kq, read(pipe.r))) == [f"{pipe.r} READ d=3"]
+
+
+def test_oneshot_is_judged_when_it_is_collected(kq: Any, pipe: Pipe) -> None:
+    """S-070, differently, as macOS: FreeBSD returns what was true; trace pipe_oneshot_drained."""
+    apply(kq, read(pipe.r, EV_ADD | EV_ONESHOT))
+    pipe.write(b"12")
+    os.read(pipe.r, 2)
+    idle(kq)
+    pipe.write(b"3")
+    assert brief(ready(kq)) == [f"{pipe.r} READ ONESHOT d=1"]
+    idle(kq)
 
 
 def test_oneshot_wins_over_dispatch(kq: Any, pipe: Pipe) -> None:

@@ -97,6 +97,16 @@ def test_file_poll_is_ready_at_the_end_too(kq: Any, file: IO[bytes]) -> None:
     assert brief(ready(kq)) == [f"{fd} READ d=3"]
 
 
+def test_seeking_is_seen_at_the_next_call(kq: Any, file: IO[bytes]) -> None:
+    """S-418, S-420: Linux wakes nobody for it."""
+    file.write(b"123")
+    assert ready(kq, read(file)) == []
+    file.seek(1)
+    assert brief(ready(kq)) == [f"{file.fileno()} READ d=2"]
+    file.seek(0, os.SEEK_END)
+    idle(kq)
+
+
 def test_a_file_that_was_unlinked_goes_on(kq: Any, tmp_path: Any) -> None:
     """S-131."""
     path = tmp_path / "f"

@@ -59,7 +59,7 @@ def listening(bound: Listener) -> Listener:
 
 
 def test_data_is_the_number_that_waits(kq: Any, listening: Listener) -> None:
-    """S-094, S-095, S-331: accepted by that count, it never blocks."""
+    """S-094, S-095, S-331, S-411, S-412: accepted by that count, it never blocks."""
     assert ready(kq, read(listening.fd)) == []
     for count in (1, 2, 3):
         listening.call()
@@ -121,10 +121,39 @@ def test_a_listener_cannot_be_written_to(kq: Any, listening: Listener) -> None:
 
 
 def test_a_listener_that_is_shut_down(kq: Any) -> None:
-    """Trace tcp_listen_shutdown."""
+    """S-097; trace tcp_listen_shutdown."""
     with socket.create_server((LOCALHOST, 0)) as server:
         assert ready(kq, read(server)) == []
         server.shutdown(socket.SHUT_RDWR)
         (event,) = kq.control(None, ROOM, SOON)
         assert brief([event]) == [f"{server.fileno()} READ EOF ff=ECONNABORTED d=0"]
         assert event.fflags == errno.ECONNABORTED
+
+
+def test_what_is_not_complete_does_not_count(kq: Any) -> None:
+    """S-096: with TCP_DEFER_ACCEPT a connection is complete when its first bytes are there."""
+    with socket.create_server((LOCALHOST, 0)) as server:
+        server.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 30)
+        apply(kq, read(server))
+        with socket.create_connection(server.getsockname(), SOON) as client:
+            idle(kq)
+            client.send(b"x")
+            assert brief(kq.control(None, ROOM, SOON)) == [f"{server.fileno()} READ d=1"]
+            server.accept()[0].close()
+
+
+@pytest.mark.needs("MPTCP")
+def test_a_listener_that_nobody_counts(kq: Any) -> None:
+    """S-411: of MPTCP's, data is 1 for as long as there are any."""
+    protocol = 262  # IPPROTO_MPTCP
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM, protocol))
+        server.bind((LOCALHOST, 0))
+        server.listen()
+        assert ready(kq, read(server)) == []
+        for _ in range(2):
+            stack.enter_context(socket.create_connection(server.getsockname(), SOON))
+            assert brief(kq.control(None, ROOM, SOON)) == [f"{server.fileno()} READ d=1"]
+        for _ in range(2):
+            stack.enter_context(server.accept()[0])
+        idle(kq)

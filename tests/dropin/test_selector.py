@@ -90,6 +90,16 @@ def test_it_is_level_triggered(selector: KqueueSelector, pipe: Pipe) -> None:
     assert ready(selector, 0) == {}
 
 
+def test_the_end_is_readable(selector: KqueueSelector, socketpair: Pair) -> None:
+    """S-340: EV_EOF is no event of its own; and what select() collects with has no changes that EV_ERROR could be
+    the answer to."""
+    key = selector.register(socketpair.a, EVENT_READ)
+    socketpair.b.close()
+    assert selector.select(SOON) == [(key, EVENT_READ)]
+    os.close(socketpair.a.detach())
+    assert selector.select(0) == []
+
+
 def test_unregister_stops_it(selector: KqueueSelector, socketpair: Pair) -> None:
     key = selector.register(socketpair.a, BOTH)
     assert selector.unregister(socketpair.a) == key

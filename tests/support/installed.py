@@ -250,10 +250,13 @@ def has_user_namespaces() -> bool:
 
 
 @cache
-def has_io_uring() -> bool:
-    """A ring can be made.  Asked in a child: a seccomp filter may kill who asks."""
-    program = "import ctypes; raise SystemExit(ctypes.CDLL(None).syscall(425, 1, (ctypes.c_uint32 * 30)()) < 0)"
-    return subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+def has_mptcp() -> bool:
+    """A socket of IPPROTO_MPTCP can be made."""
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262).close()
+    except OSError:
+        return False
+    return True
 
 
 @cache

@@ -182,8 +182,9 @@ class Read(Filter):
             if n == -_EINVAL and source.kind in (KIND_TCP, KIND_UNIX_STREAM, KIND_SEQPACKET):
                 return self._listening(kn, source, hint)
             # No count exists (signalfd, pidfd, epoll ...): the engine's word is all there is.  A stream without
-            # one is another file by now.
-            kn.data = 0
+            # one is another file by now.  A listener of another protocol (MPTCP, SCTP, vsock) says EINVAL: at
+            # least one connection waits if the engine says so (S-411).
+            kn.data = 1 if n == -_EINVAL and hint & IN else 0
             return 1 if hint & IN and not KIND_PIPE <= source.kind <= KIND_SEQPACKET else 0
         kn.data = n
         if source.kind == KIND_PIPE or source.kind == KIND_FIFO:
