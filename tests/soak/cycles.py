@@ -22,7 +22,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import knote
-from knote import EV_ADD, EV_CLEAR, EV_DELETE, EV_ONESHOT, constants, kevent
+from knote import EV_ADD, EV_CLEAR, EV_DELETE, EV_ONESHOT, aio, constants, kevent
+from tests.support import namespaces
+from tests.support.links import Links
 from tests.support.waiting import SOON
 
 CYCLES: Final = 100_000
@@ -41,6 +43,8 @@ class Row:
     cycles: Callable[[Any], AbstractContextManager[Cycle]]
     part: float = 1.0
     """Of CYCLES, where a cycle is slow: the start of a process, say."""
+    namespaces: int = 0
+    """What it must have for itself: it runs in a child, in new namespaces of these kinds."""
 
     @property
     def name(self) -> str:
@@ -229,6 +233,50 @@ def _procdesc(kq: Any) -> Iterator[Cycle]:
         os.close(fd)
 
 
+@contextlib.contextmanager
+def _fs(kq: Any) -> Iterator[Cycle]:
+    with tempfile.TemporaryDirectory() as folder:
+        place = folder.encode()
+
+        def mount() -> None:
+            namespaces.check(namespaces.libc.mount(b"none", place, b"tmpfs", 0, None))
+
+        cycle = _around(kq, 0, knote.EVFILT_FS, mount, knote.VQ_MOUNT)
+
+        def whole() -> None:
+            cycle()
+            namespaces.check(namespaces.libc.umount2(place, 0))
+
+        yield whole
+
+
+@contextlib.contextmanager
+def _netdev(kq: Any) -> Iterator[Cycle]:
+    links = Links()
+    cycle = _around(
+        kq, socket.if_nametoindex("lo"), knote.EVFILT_NETDEV, lambda: links.up("lo"), knote.NOTE_LINKUP
+    )
+
+    def whole() -> None:
+        cycle()
+        links.down("lo")
+
+    yield whole
+
+
+@contextlib.contextmanager
+def _aio(kq: Any) -> Iterator[Cycle]:
+    with tempfile.TemporaryFile(buffering=0) as file:
+        file.write(bytes(4096))
+
+        def cycle() -> None:
+            one(kq, aio.read(kq, file, 4096).ident, knote.EVFILT_AIO)
+            made = aio.lio_listio(kq, [aio.Request.write(file, b"x", i) for i in range(3)])
+            one(kq, made.ident, knote.EVFILT_LIO)
+
+        yield cycle
+
+
 ROWS: Final[tuple[Row, ...]] = (
     Row(knote.EVFILT_READ, _read),
     Row(knote.EVFILT_WRITE, _write),
@@ -242,6 +290,9 @@ ROWS: Final[tuple[Row, ...]] = (
     Row(knote.EVFILT_PROC, _proc),
     Row(knote.EVFILT_PROC, _proc_born, part=0.02),
     Row(knote.EVFILT_PROCDESC, _procdesc),
+    Row(knote.EVFILT_AIO, _aio),
+    Row(knote.EVFILT_FS, _fs, 0.02, namespaces.MOUNT),
+    Row(knote.EVFILT_NETDEV, _netdev, 0.2, namespaces.NET),
 )
 
 
@@ -261,6 +312,17 @@ def resident() -> int:
 
 def run(row: Row, cycles: int) -> list[str]:
     """What is not as it should be, a sentence each."""
+    if not row.namespaces:
+        return _measure(row, cycles)
+
+    def body() -> None:
+        said = _measure(row, cycles)
+        assert not said, said
+
+    return namespaces.run(row.namespaces, body).splitlines()[-1:]
+
+
+def _measure(row: Row, cycles: int) -> list[str]:
     with knote.kqueue() as kq, row.cycles(kq) as cycle:
         for _ in range(max(cycles // 10, 1)):
             cycle()
