@@ -70,6 +70,8 @@ class Ratio:
     """Longer samples than Settings.seconds, where the thing is slow."""
     realtime: bool = True
     """False where the scheduler is part of the question."""
+    absent: Sequence[str] = ()
+    """Who would run beside them and is not on this machine, or cannot do it: name and reason."""
 
 
 @dataclass(frozen=True)

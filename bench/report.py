@@ -46,7 +46,7 @@ def times(result: Result) -> str:
         return ""
     of = {name: median(result.samples[name]) for name in result.names}
     told = ", ".join(f"{name} {_time(nanoseconds)}" for name, nanoseconds in of.items())
-    return f"{told} per {result.unit}"
+    return "; ".join([f"{told} per {result.unit}", *(f"without {reason}" for reason in result.absent)])
 
 
 def _time(nanoseconds: float) -> str:

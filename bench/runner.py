@@ -13,11 +13,11 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from bench import machine
-from bench.model import Case, Contender, Figure, Row, Settings, Unavailable
+from bench.model import Case, Contender, Figure, Ratio, Row, Settings, Unavailable
 from bench.stats import Spread, paired, verdict
 
 AGAIN = ", again"
@@ -41,6 +41,7 @@ class Result:
     target: float | None
     ratio: bool
     samples: Samples = field(repr=False)
+    absent: Sequence[str] = ()
 
     @property
     def names(self) -> list[str]:
@@ -106,7 +107,8 @@ def measure(row: Row, settings: Settings) -> Samples:
 
 def result(case: Case, row: Row, samples: Samples) -> Result:
     """The row with what was measured of it."""
-    return Result(case.name, row.name, row.unit, row.target, not isinstance(row, Figure), samples)
+    absent = row.absent if isinstance(row, Ratio) else ()
+    return Result(case.name, row.name, row.unit, row.target, isinstance(row, Ratio), samples, absent)
 
 
 def run(case: Case, settings: Settings) -> Iterator[Result | Skipped]:
