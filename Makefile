@@ -20,7 +20,7 @@ SOURCES := src tests setup.py .ci $(wildcard bench examples)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint checkers ruff mypy imports cython headers
-.PHONY: test-compiled test-interpreted test-checked matrix cpython dist test-dist bench clean
+.PHONY: test-compiled test-interpreted test-checked matrix cpython dist test-dist bench bench-docs clean
 .PHONY: clients soak-cycles soak-model soak-owners sandbox sanitize tsan
 
 help:  ## show this list
@@ -131,6 +131,10 @@ test-dist:  ## build dist/, install from it where no checkout is, run the tests 
 bench:  ## measure, on a compiled build
 	@$(ENVS) build bench
 	.venv/bench-$(VERSION)/bin/python -m bench $(ARGS)
+
+bench-docs:  ## measure all of it, and put tables and plots into docs/performance.md
+	@$(ENVS) build bench
+	.venv/bench-$(VERSION)/bin/python -m bench --docs docs --json build/bench.json $(ARGS)
 
 clean:  ## remove everything that a build or a test run made
 	rm -rf .venv build dist src/*.egg-info .hypothesis .mypy_cache .ruff_cache .import_linter_cache

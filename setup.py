@@ -7,6 +7,7 @@ extensions go to build/ only, because an extension beside its source shadows eve
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -19,6 +20,7 @@ from setuptools.command.build_py import build_py
 
 MODES = ("compiled", "interpreted", "auto")
 PACKAGE = Path("src/knote")
+BENCH = Path("bench")  # `knote bench` is to work where no checkout is
 GENERATED = Path("build/cython")
 JOBS = os.cpu_count() or 1
 
@@ -193,6 +195,10 @@ class BuildPy(build_py):
                 path.unlink()  # a module that was removed or renamed would be installed again
         super().run()
         if not self.editable_mode:
+            if BENCH.is_dir():
+                # A program beside the library, which imports it under its own name: no package of ours.
+                ignored = shutil.ignore_patterns("__pycache__", "*.py[co]")
+                shutil.copytree(BENCH, built / "suite" / "bench", ignore=ignored, dirs_exist_ok=True)
             record = {"version": self.distribution.get_version(), **RECORD}
             (built / buildinfo.RECORD).write_text(json.dumps(record, indent=1) + "\n")
 

@@ -109,7 +109,7 @@ def dist():
     home = venv("dist", extras("test"))
     tree = home / "tree"
     shutil.rmtree(tree, ignore_errors=True)
-    copy_sources(tree, "src", "tests")
+    copy_sources(tree, "tests")
     shutil.rmtree(DIST, ignore_errors=True)
     code = f"from setuptools.build_meta import build_sdist as build; build({str(DIST)!r})"
     run([python(home), "-c", code], cwd=tree)
@@ -191,14 +191,14 @@ IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.so", "*.py[co]"
 def copy_sources(tree, *folders):
     """Make *tree* hold the build's inputs; touch only what differs, so that builds stay incremental."""
     wanted = [*INPUTS, "CHANGELOG.md", "CONTRIBUTING.md"]
-    for folder in folders or ("src",):
+    for folder in ("src", "bench", *folders):
         for directory, subdirectories, files in os.walk(ROOT / folder):
             ignored = IGNORED(directory, [*subdirectories, *files])
             subdirectories[:] = [name for name in subdirectories if name not in ignored]
             base = Path(directory).relative_to(ROOT)
             wanted += [str(base / name) for name in files if name not in ignored]
     wanted = sorted(name for name in wanted if (ROOT / name).is_file())
-    for old in [path for path in (tree / "src").rglob("*") if path.is_file()]:
+    for old in [path for part in ("src", "bench") for path in (tree / part).rglob("*") if path.is_file()]:
         if str(old.relative_to(tree)) not in wanted and ".egg-info" not in str(old):
             old.unlink()
     for name in wanted:

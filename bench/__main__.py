@@ -1,93 +1,214 @@
-"""python -m bench [--only CASE] [--rounds N] [--quick] [--json FILE] [--plain]"""
+"""knote bench, or python -m bench in a checkout."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from bench import machine, report, runner, worker
+from bench import compare, machine, native, output, peers, report, results, worker
 from bench.cases import CASES
 from bench.model import Settings
+from bench.results import Outcome, Skipped, merged
+from knote.cli.arguments import Parser
+from knote.cli.say import say, show
 
-QUICK = Settings(rounds=5, processes=1, seconds=0.005)
+QUICK = Settings(
+    rounds=3, processes=1, seconds=0.003, glance=0.0015, longest=0.08, budget=0.8, least=2, heavy=0.05, places=3
+)  # fmt: skip
+
+_DESCRIPTION = """\
+Measure what a kqueue costs here, beside what else could be written: ratios with their targets, and charts over
+descriptors, changes, pipes and timers, with everything that is installed."""
+
+_EXAMPLES = """\
+  {prog} --quick                          a look, in less than a minute
+  {prog} --out results                    all: results.json, tables.md, a plot of each chart
+  {prog} --only curves --only libevent    these cases; --list tells which there are
+  {prog} --compare results/results.json   what is better or worse than then, beyond the noise
+
+The exit status is 0, 1 if a case could not run, 2 for a wrong command line or a folder that cannot be written to.
+It wants root (or CAP_SYS_NICE) to be quiet, a C compiler for the C loops, headers of libev, libevent, libuv and
+liburing for those, matplotlib for plots, rich for the bar. What is missing is said, and the rest measured."""
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(prog: str) -> argparse.ArgumentParser:
     """The command line."""
-    made = argparse.ArgumentParser(
-        prog="python -m bench",
-        description="What knote costs: ratios to what else could be written, each with its target.",
-        epilog="Cases: " + ", ".join(f"{case.name} ({case.question})" for case in CASES),
-    )
-    made.add_argument(
-        "--only", action="append", choices=[case.name for case in CASES], metavar="CASE",
-        help="run this case; may be given again",
-    )  # fmt: skip
-    rounds = f"paired rounds (default: {Settings().rounds}, quick {QUICK.rounds})"
-    made.add_argument("--rounds", type=int, metavar="N", help=rounds)
-    made.add_argument("--quick", action="store_true", help="few and short rounds: a look, no proof")
-    made.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
-    made.add_argument("--plain", action="store_true", help="a Markdown table, no colours, no bar")
+    made = Parser("bench", _DESCRIPTION, _EXAMPLES.format(prog=prog), engine=False)
+    made.prog = prog
+    add = made.add_argument
+    add("--only", action="append", choices=[case.name for case in CASES], metavar="CASE",
+        help="run this case; may be given again")  # fmt: skip
+    add("--list", action="store_true", help="list the cases and their questions")
+    add("--quick", action="store_true", help="few and short rounds: a look, no proof")
+    add("--rounds", type=_positive, metavar="N",
+        help=f"rounds of each row, however long it takes (default: {Settings().rounds}, fewer of what "
+        f"takes long; --quick: {QUICK.rounds})")  # fmt: skip
+    add("--out", type=Path, metavar="DIR", help="write results.json, tables.md and the plots there")
+    add("--json", type=Path, metavar="FILE", help="write every sample there")
+    add("--compare", type=Path, metavar="FILE", help="compare with the results.json of an earlier run")
+    add("--docs", type=Path, metavar="DIR", help="put the tables and plots into DIR/performance.md")
+    add("--plain", action="store_true", help="Markdown tables, no colours, no bar")
     return made
 
 
-def main() -> int:
-    """Run the cases that were asked for; 1 if one of them could not run."""
-    options = parser().parse_args()
-    settings = QUICK if options.quick else Settings()
-    if options.rounds is not None:
-        if options.rounds < 1:
-            parser().error("--rounds: at least 1")
-        settings = dataclasses.replace(settings, rounds=options.rounds)
-    about = machine.describe()
-    print(preamble(about, settings), end="\n\n", flush=True)
-    names = [case.name for case in CASES if not options.only or case.name in options.only]
-    outcome = measure(names, settings, options.plain)
-    report.show([item for item in outcome if isinstance(item, runner.Result)], options.plain)
-    skipped = [item for item in outcome if isinstance(item, runner.Skipped)]
-    for item in skipped:
-        print(f"\n{item.case} did not run: {item.reason}")
-    if options.json:
-        text = report.document(about, dataclasses.asdict(settings), outcome)
-        options.json.write_text(text + "\n", encoding="utf-8")
-    return 1 if skipped else 0
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return int(text)
 
 
-def measure(
-    names: list[str], settings: Settings, plain: bool
-) -> list[runner.Result | runner.Skipped]:
-    """These cases in each process, with its part of the rounds."""
-    count = min(settings.processes, settings.rounds)
-    progress = report.progress(len(names) * count, plain)
-    outcome: dict[str, list[runner.Result | runner.Skipped]] = {name: [] for name in names}
+def main(arguments: Sequence[str] | None = None, prog: str = "python -m bench") -> int:
+    """Run the cases that were asked for; the exit status."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options = parser(prog).parse_args(given)
+    if options.list:
+        show("".join(f"{case.name:<12} {case.question}\n" for case in CASES))
+        return 0
     try:
-        for number in range(count):
-            rounds = (settings.rounds + number) // count
-            for name in names:
-                progress.step(f"{name}, process {number + 1} of {count}")
-                outcome[name] += worker.ask(name, dataclasses.replace(settings, rounds=rounds))
+        old = _earlier(options.compare)
+        for folder in _folders(options):
+            output.check(folder)
+        if options.docs:
+            output.marked(options.docs / output.PAGE)
+    except (output.Unwritable, OSError, ValueError) as error:
+        say(f"{prog}: {error}")
+        return 2
+    settings = QUICK if options.quick else Settings()
+    if options.rounds:
+        settings = dataclasses.replace(settings, rounds=options.rounds, budget=float("inf"))
+    ask_for_io_uring()
+    facts = machine.describe([prog, *given])
+    about = preamble(facts, settings)
+    show(about + "\n\n")
+    names = [case.name for case in CASES if not options.only or case.name in options.only]
+    outcome, interrupted = measure(names, settings, options.plain)
+    report.show(results.results(outcome), options.plain)
+    say_rest(outcome, options.plain, old, str(options.compare))
+    write(options, facts, settings, about, outcome, prog)
+    if interrupted:
+        say(f"{prog}: interrupted: above is what was measured until then")
+        raise KeyboardInterrupt
+    return 1 if any(isinstance(item, Skipped) for item in outcome) else 0
+
+
+def _earlier(path: Path | None) -> list[Outcome]:
+    if path is None:
+        return []
+    try:
+        return results.parsed(path.read_text(encoding="utf-8"))[1]
+    except OSError as error:
+        raise ValueError(f"--compare: {path}: {error.strerror}") from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"--compare: {path}: {error}") from None
+
+
+def _folders(options: argparse.Namespace) -> list[Path]:
+    """Which must be writable at the end."""
+    found = [options.out] if options.out else []
+    found += [options.json.parent] if options.json else []
+    return [*found, options.docs] if options.docs else found
+
+
+def ask_for_io_uring() -> None:
+    """Let the processes that measure ask for io_uring, unless whoever asks is killed for it: a child tries."""
+    if peers.VARIABLE in os.environ:
+        return
+    pid = os.fork()
+    if not pid:
+        status = 1
+        try:
+            status = int(not peers.has_io_uring())
+        finally:
+            os._exit(status)
+    killed_or_not = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    os.environ[peers.VARIABLE] = "0" if killed_or_not else "1"
+
+
+def measure(names: list[str], settings: Settings, plain: bool) -> tuple[list[Outcome], bool]:
+    """These cases in each process, with its part of the rounds; whether Ctrl-C ended it before its time."""
+    cases = {case.name: case.fitted(settings) for case in CASES if case.name in names}
+    plan = [
+        (name, number, min(fitted.processes, fitted.rounds))
+        for name, fitted in cases.items()
+        for number in range(min(fitted.processes, fitted.rounds))
+    ]
+    progress = report.progress(len(plan), plain)
+    outcome: dict[str, list[Outcome]] = {name: [] for name in names}
+    os.environ[native.VARIABLE] = str(native.directory())
+    interrupted = False
+    try:
+        # One process of each case after the other, so that a slow minute of the machine is nobody's alone.
+        for name, number, count in sorted(plan, key=lambda step: step[1]):
+            progress.step(f"{name}, process {number + 1} of {count}")
+            part = dataclasses.replace(
+                settings, rounds=(settings.rounds + number) // count, budget=settings.budget / count
+            )
+            outcome[name].extend(worker.ask(name, part))
+    except KeyboardInterrupt:
+        interrupted = True
     finally:
         progress.end()
-    return [item for name in names for item in runner.merged(outcome[name])]
+        del os.environ[native.VARIABLE]
+    return [item for name in names for item in merged(outcome[name])], interrupted
 
 
-def preamble(about: dict[str, object], settings: Settings) -> str:
+def say_rest(outcome: Sequence[Outcome], plain: bool, old: list[Outcome], name: str) -> None:
+    """Below the rows: charts as tables, who did not run, the comparison."""
+    charts = report.charts(outcome)
+    if charts:
+        show("\n" + charts + "\n")
+    for item in outcome:
+        if isinstance(item, Skipped):
+            show(f"\n{item.case} did not run: {item.reason}\n")
+    if old:
+        show("\n" + compare.markdown(old, list(outcome), name) + "\n")
+
+
+def write(
+    options: argparse.Namespace,
+    facts: dict[str, object],
+    settings: Settings,
+    about: str,
+    outcome: list[Outcome],
+    prog: str,
+) -> None:
+    """The files that were asked for."""
+    document = results.document(facts, dataclasses.asdict(settings), outcome)
+    caption = f"knote {facts['knote']} ({facts['build']}), CPython {facts['python']}, Linux {facts['kernel']}, "
+    caption += f"{facts['processor']}, {facts['date']}"
+    if options.json:
+        output.write(options.json, document + "\n")
+    if options.out and (missing := output.everything(options.out, about, caption, outcome, document)):
+        say(f"{prog}: {missing}")
+    if options.docs:
+        try:
+            output.page(options.docs, about, caption, outcome)
+        except output.Unwritable as error:
+            say(f"{prog}: {error}")
+
+
+def preamble(facts: dict[str, object], settings: Settings) -> str:
     """What the figures depend on, in words."""
     lines = [
-        f"knote {about['knote']} ({about['build']}), CPython {about['python']}, "
-        f"Linux {about['kernel']}",
-        f"{about['processor']}, {about['cores']} cores, {about['machine']}; {about['compiler']}",
-        f"Median of {settings.rounds} paired rounds, from {settings.processes} process(es), "
-        "with their quartiles; one core"
-        + (", real-time priority." if about["realtime"] else ", ordinary priority: expect noise."),
+        f"{facts['date']}: `{facts['command']}`",
+        f"knote {facts['knote']} ({facts['build']}), CPython {facts['python']}, Linux {facts['kernel']}; "
+        f"{facts['processor']}, {facts['cores']} cores, {facts['machine']}; {facts['compiler']}.",
+        f"Median of {settings.rounds} paired rounds (fewer of what takes long), from {settings.processes} "
+        "process(es), with their quartiles; one core"
+        + (", real-time priority." if facts["realtime"] else ", ordinary priority: expect noise."),
         "Noise: quartiles of the peer's ratio to itself.",
     ]
-    if about["build"] != "compiled":
+    if facts["build"] != "compiled":
         lines.append("NOT the compiled build: the targets are not meant for it.")
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

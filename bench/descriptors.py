@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import socket
@@ -31,6 +32,44 @@ def pipes(count: int, ready: int) -> Iterator[list[int]]:
                 os.write(writing, WORD)
             ends.append(reading)
         yield ends
+
+
+@contextlib.contextmanager
+def mixed(count: int, ready: int) -> Iterator[list[int]]:
+    """Pipes that hold WORD, and idle eventfds: one low number each, for who cannot take high ones."""
+    with contextlib.ExitStack() as stack:
+        full = spread(ready, count)
+        fds: list[int] = []
+        for i in range(count):
+            if i in full:
+                fd, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+                high = fcntl.fcntl(writing, fcntl.F_DUPFD_CLOEXEC, max(fds, default=fd) + count)
+                os.close(writing)
+                stack.callback(os.close, high)
+                os.write(high, WORD)
+            else:
+                fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            stack.callback(os.close, fd)
+            fds.append(fd)
+        yield fds
+
+
+@contextlib.contextmanager
+def full_sockets(count: int) -> Iterator[list[int]]:
+    """Ends of connected sockets that have nothing to read and no room to write."""
+    with contextlib.ExitStack() as stack:
+        fds = []
+        for _ in range(count):
+            here, there = socket.socketpair()
+            stack.enter_context(here)
+            stack.enter_context(there)
+            here.setblocking(False)
+            here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    here.send(bytes(4096))
+            fds.append(here.fileno())
+        yield fds
 
 
 @contextlib.contextmanager

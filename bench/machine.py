@@ -6,10 +6,10 @@ import contextlib
 import os
 import platform
 import resource
+import shlex
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def raise_descriptor_limit() -> int:
     return hard
 
 
-def describe() -> dict[str, Any]:
+def describe(command: Sequence[str]) -> dict[str, Any]:
     """What a figure depends on: date, machine, versions, build."""
     return {
         "date": time.strftime("%Y-%m-%d"),
@@ -92,7 +92,7 @@ def describe() -> dict[str, Any]:
         # Not all of build_info(): where the modules lie is nobody else's business.
         "build": knote.build_info()["build"],
         "realtime": may_use_fifo(),
-        "command": " ".join(["python", "-m", "bench", *sys.argv[1:]]),
+        "command": f"{command[0]} {shlex.join(command[1:])}".strip(),
     }
 
 

@@ -14,22 +14,31 @@ from pathlib import Path
 from bench.model import Unavailable
 
 SOURCES = Path(__file__).parent / "c"
+VARIABLE = "KNOTE_BENCH_BUILT"
+"""Names the directory to the processes that measure, which would each compile the same again."""
 
 
 @cache
-def _directory() -> Path:
+def directory() -> Path:
+    """Where programs and libraries of ours go: of the process that started the run, or this one's own."""
+    if (given := os.environ.get(VARIABLE)) and os.path.isdir(given):
+        return Path(given)
     made = tempfile.TemporaryDirectory(prefix="knote-bench-")
     atexit.register(made.cleanup)
     return Path(made.name)
 
 
-def _compile(source: str, *options: str) -> Path:
-    target = _directory() / source.removesuffix(".c")
+def compiled(source: str, *options: str, libraries: Sequence[str] = ()) -> Path:
+    """What the compiler makes of c/SOURCE.  Unavailable without a compiler, or with what it says."""
+    target = directory() / source.removesuffix(".c")
+    if target.exists():
+        return target
+    made = target.with_suffix(f".{os.getpid()}")
     # -O3: upper-casing has to be vectorised for the C server to be the limit that it stands for.
     command = [os.environ.get("CC") or "cc", "-O3", "-std=gnu11", "-Wall", "-Wextra", *options]
     try:
         subprocess.run(
-            [*command, "-o", str(target), str(SOURCES / source)],
+            [*command, "-o", str(made), str(SOURCES / source), *libraries],
             check=True,
             capture_output=True,
             text=True,
@@ -38,18 +47,19 @@ def _compile(source: str, *options: str) -> Path:
         raise Unavailable(f"no C compiler ({command[0]}): apt install gcc") from None
     except subprocess.CalledProcessError as error:
         raise Unavailable(f"{source} does not compile: {error.stderr.strip()}") from None
+    made.rename(target)
     return target
 
 
 @cache
 def program(source: str) -> Path:
     """The path of the program made from bench/c/source."""
-    return _compile(source)
+    return compiled(source)
 
 
 @cache
 def _loops() -> ctypes.CDLL:
-    library = ctypes.CDLL(str(_compile("loops.c", "-shared", "-fPIC")))
+    library = ctypes.CDLL(str(compiled("loops.c", "-shared", "-fPIC")))
     number, long = ctypes.c_int, ctypes.c_int64
     out = ctypes.POINTER(long)
     for name in ("loop_wait", "loop_wait_fionread"):
@@ -59,10 +69,14 @@ def _loops() -> ctypes.CDLL:
         number, ctypes.POINTER(number), number, ctypes.c_uint32, ctypes.c_uint32, long,
     ]  # fmt: skip
     library.loop_modify.restype = long
+    library.loop_change_wait.argtypes = [
+        number, ctypes.POINTER(number), number, ctypes.c_uint32, ctypes.c_uint32, number, long,
+    ]  # fmt: skip
+    library.loop_change_wait.restype = long
     return library
 
 
-def _checked(nanoseconds: int) -> int:
+def checked(nanoseconds: int) -> int:
     if nanoseconds < 0:
         raise OSError(-nanoseconds, os.strerror(-nanoseconds))
     return nanoseconds
@@ -73,7 +87,7 @@ def _counting(name: str, epoll: int, room: int, per_turn: int) -> Callable[[int]
 
     def run(turns: int) -> int:
         counted = ctypes.c_int64()
-        taken = _checked(loop(epoll, room, turns, ctypes.byref(counted)))
+        taken = checked(loop(epoll, room, turns, ctypes.byref(counted)))
         # The loops must have done the same work, or the ratio means nothing.
         assert counted.value == per_turn * turns, (name, counted.value, per_turn, turns)
         return taken
@@ -95,6 +109,15 @@ def modify(epoll: int, fds: Sequence[int], wide: int, narrow: int) -> Callable[[
     """run(turns); each turn is one EPOLL_CTL_MOD to wide and one to narrow, on every descriptor."""
     numbers = (ctypes.c_int * len(fds))(*fds)
     library = _loops()
-    return lambda turns: _checked(
+    return lambda turns: checked(
         library.loop_modify(epoll, numbers, len(fds), wide, narrow, turns)
+    )
+
+
+def change_wait(epoll: int, fds: Sequence[int], wide: int, narrow: int, ready: int) -> Callable[[int], int]:
+    """run(turns); a turn is one EPOLL_CTL_MOD on every descriptor, to and fro, and a wait that finds `ready`."""
+    numbers = (ctypes.c_int * len(fds))(*fds)
+    library = _loops()
+    return lambda turns: checked(
+        library.loop_change_wait(epoll, numbers, len(fds), wide, narrow, ready, turns)
     )

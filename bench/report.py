@@ -1,15 +1,14 @@
-"""What a run says: a table for people (by rich, or in Markdown), JSON for programs."""
+"""What a run says to people: tables by rich, or in Markdown; the progress bar."""
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bench.runner import Result, Skipped
+from bench import tables
+from bench.results import Outcome, Point, Result, Skipped, results
 
 if TYPE_CHECKING:
     from bench.bar import Bar
@@ -24,8 +23,8 @@ def figures(result: Result) -> list[str]:
     if noise is None:
         return [
             result.row,
-            f"{measured.median:.0f} {result.unit}",
-            f"{measured.low:.0f}–{measured.high:.0f}",
+            f"{measured.median:.3g} {result.unit}",
+            f"{measured.low:.3g}–{measured.high:.3g}",
             "",
             "" if target is None else f"≤ {target:g}",
             result.verdict,
@@ -112,23 +111,36 @@ def progress(steps: int, plain: bool) -> Bar | Silence:
     return Silence()
 
 
-def document(
-    machine: dict[str, Any], settings: dict[str, Any], outcome: Iterable[Result | Skipped]
-) -> str:
-    """The JSON of a run, every sample included: what a later run compares itself with."""
-    results: list[dict[str, Any]] = []
-    skipped: list[dict[str, Any]] = []
+def charts(outcome: Sequence[Outcome]) -> str:
+    """A table for each chart, under its title."""
+    parts = []
+    for points in tables.charts(outcome).values():
+        parts += [f"### {points[0].chart['title']}", tables.table(points), _below(points)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def whole(about: str, outcome: Sequence[Outcome], pictures: str = "") -> str:
+    """Everything in Markdown: the rows, a table for each chart, who is absent, where it loses.
+
+    pictures: the folder of the plots, as seen from the page; "" for none.
+    """
+    parts = [about]
+    if rows := results(outcome):
+        parts.append(markdown(rows))
+    for name, points in tables.charts(outcome).items():
+        title = points[0].chart["title"]
+        parts.append(f"### {title}")
+        if pictures:
+            parts.append(f"![{title}]({pictures}/{name}.svg)")
+        parts += [tables.table(points), _below(points)]
     for item in outcome:
         if isinstance(item, Skipped):
-            skipped.append(asdict(item))
-        else:
-            results.append(
-                {
-                    **asdict(item),
-                    "measured": asdict(item.measured),
-                    "noise": asdict(item.noise) if item.noise else None,
-                    "verdict": item.verdict,
-                }
-            )
-    run = {"machine": machine, "settings": settings, "results": results, "skipped": skipped}
-    return json.dumps(run, indent=1, ensure_ascii=False)
+            parts.append(f"{item.case} did not run: {item.reason}.")
+    parts += ["### Where it loses, by this run", tables.losses(outcome)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _below(points: Sequence[Point]) -> str:
+    lines = [f"Noise: {tables.noise(points)}."] if tables.noise(points) else []
+    lines += [f"Not here: {', '.join(who)}: {why}." for why, who in tables.absent(points).items()]
+    return "\n".join(lines)

@@ -11,87 +11,31 @@ rounds are shared out among processes, and their quartiles tell of this as well 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import gc
 import random
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
 from bench import machine
-from bench.model import Case, Contender, Figure, Ratio, Row, Settings, Unavailable
-from bench.stats import Spread, paired, verdict
+from bench.model import Case, Contender, Field, Figure, Ratio, Row, Settings, Unavailable
+from bench.results import AGAIN, Outcome, Point, Result, Samples, Skipped, merged
 
-AGAIN = ", again"
-"""The peer's second name."""
+__all__ = ["AGAIN", "Outcome", "Point", "Result", "Samples", "Skipped", "measure", "merged", "result", "run"]
 
 REST = 0.15
 """Part of a round left to everybody else: the kernel throttles real-time tasks above 95 %."""
 
 
-Samples = dict[str, list[float]]
-"""Name → figures, round by round: ours, the peer, the peer again, what ran beside them."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """One row, measured: nanoseconds per unit, or where there is no ratio the figure itself."""
-
-    case: str
-    row: str
-    unit: str
-    target: float | None
-    ratio: bool
-    samples: Samples = field(repr=False)
-    absent: Sequence[str] = ()
-
-    @property
-    def names(self) -> list[str]:
-        """Of the contenders: ours, the peer, what ran beside them."""
-        return [name for name in self.samples if not name.endswith(AGAIN)]
-
-    @property
-    def measured(self) -> Spread:
-        """Of the ratio, or of the figure."""
-        ours, *others = self.samples.values()
-        return Spread.of(paired(ours, others[0]) if self.ratio else ours)
-
-    @property
-    def noise(self) -> Spread | None:
-        """Of the peer's ratio to itself."""
-        if not self.ratio:
-            return None
-        _, peer, again, *_ = self.samples.values()
-        return Spread.of(paired(again, peer))
-
-    @property
-    def verdict(self) -> str:
-        """met, missed, unclear or nothing; see stats.verdict."""
-        return verdict(self.measured, self.target)
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A case that cannot run here, and why."""
-
-    case: str
-    reason: str
-
-
 def measure(row: Row, settings: Settings) -> Samples:
-    """Run all rounds of a row."""
+    """Run the rounds of a row: all, or as many as its time is enough for."""
     if isinstance(row, Figure):
-        name = row.name
-        samples: Samples = {name: []}
-        for _ in range(min(row.rounds, settings.rounds)):
-            samples[name].append(row.sample())
-        return samples
-    seconds = row.seconds or settings.seconds
-    entries: list[tuple[str, Contender]] = [
-        (row.ours.name, row.ours),
-        (row.peer.name, row.peer),
-        (row.peer.name + AGAIN, row.peer),
-        *((other.name, other) for other in row.beside),
-    ]
-    samples = {name: [] for name, _ in entries}
+        return {row.name: _figures(row, settings)}
+    usual = settings.glance if isinstance(row, Field) else settings.seconds
+    seconds = min(row.seconds or usual, settings.longest)
+    entries = _entries(row)
+    samples: Samples = {name: [] for name, _ in entries}
+    end = time.monotonic() + settings.budget
     with machine.pinned(machine.cores()[0]):
         for number in range(settings.rounds + 1):
             random.shuffle(entries)
@@ -102,32 +46,46 @@ def measure(row: Row, settings: Settings) -> Samples:
                 if number:  # the first round warms caches up and finds the numbers of turns
                     samples[name].append(figure)
             time.sleep(REST * (time.monotonic() - start))
+            if number >= settings.least and time.monotonic() > end:
+                break
     return samples
 
 
-def result(case: Case, row: Row, samples: Samples) -> Result:
+def _figures(row: Figure, settings: Settings) -> list[float]:
+    end = time.monotonic() + settings.budget
+    figures: list[float] = []
+    for _ in range(min(row.rounds, settings.rounds)):
+        figures.append(row.sample())
+        if time.monotonic() > end:
+            break
+    return figures
+
+
+def _entries(row: Ratio | Field) -> list[tuple[str, Contender]]:
+    if isinstance(row, Ratio):
+        pair = [(row.ours.name, row.ours), (row.peer.name, row.peer), (row.peer.name + AGAIN, row.peer)]
+        return pair + [(other.name, other) for other in row.beside]
+    entries = [(contender.name, contender) for contender in row.contenders]
+    return entries + [(name + AGAIN, contender) for name, contender in entries if name == row.reference]
+
+
+def result(case: Case, row: Row, samples: Samples) -> Result | Point:
     """The row with what was measured of it."""
-    absent = row.absent if isinstance(row, Ratio) else ()
+    if isinstance(row, Field):
+        chart = dataclasses.asdict(row.chart)
+        who = (row.reference, row.judged, row.target, dict(row.absent))
+        return Point(case.name, row.name, chart, row.at, row.unit, *who, samples)
+    absent = list(row.absent) if isinstance(row, Ratio) else []
     return Result(case.name, row.name, row.unit, row.target, isinstance(row, Ratio), samples, absent)
 
 
-def run(case: Case, settings: Settings) -> Iterator[Result | Skipped]:
+def run(case: Case, settings: Settings) -> Iterator[Outcome]:
     """Every row of a case, as they are ready."""
+    settings = case.fitted(settings)
     try:
         with case.rows(settings) as rows:
             for row in rows:
+                gc.collect()  # what the row before left behind is not this one's
                 yield result(case, row, measure(row, settings))
     except Unavailable as reason:
         yield Skipped(case.name, str(reason))
-
-
-def merged(outcome: Iterable[Result | Skipped]) -> list[Result | Skipped]:
-    """The rounds of several processes as one: same rows, longer samples."""
-    found: dict[tuple[str, ...], Result | Skipped] = {}
-    for item in outcome:
-        key = (item.case, item.row) if isinstance(item, Result) else (item.case,)
-        first = found.setdefault(key, item)
-        if isinstance(item, Result) and isinstance(first, Result) and first is not item:
-            for name, figures in item.samples.items():
-                first.samples[name].extend(figures)
-    return list(found.values())

@@ -6,6 +6,7 @@ import select
 from collections.abc import Callable, Iterable
 from itertools import repeat
 from time import perf_counter_ns
+from typing import Any
 
 from knote import kevent, kqueue
 
@@ -29,6 +30,18 @@ def poll(epoll: select.epoll, room: int) -> Callable[[int], int]:
         start = perf_counter_ns()
         for _ in repeat(None, turns):
             epoll.poll(0, room)
+        return perf_counter_ns() - start
+
+    return run
+
+
+def calls(function: Callable[..., Any], *arguments: Any) -> Callable[[int], int]:
+    """run(turns) of function(*arguments)."""
+
+    def run(turns: int) -> int:
+        start = perf_counter_ns()
+        for _ in repeat(None, turns):
+            function(*arguments)
         return perf_counter_ns() - start
 
     return run

@@ -193,6 +193,11 @@ GATES: Final[tuple[Gate, ...]] = (
         why="watchfiles and watchdog are not installed, which knote's extra `bench` has",
     ),
     Gate(
+        need="matplotlib",
+        closed=lambda _asked: find_spec("matplotlib") is None,
+        why="matplotlib is not installed, which knote's extra `bench` has",
+    ),
+    Gate(
         need="gevent",
         closed=lambda _asked: find_spec("gevent") is None,
         why="gevent is not installed, which knote's extra `test` has",

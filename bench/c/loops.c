@@ -72,3 +72,21 @@ int64_t loop_modify(int ep, const int *fds, int count, uint32_t wide, uint32_t n
     }
     return now_ns() - start;
 }
+
+/* Each turn: `wide`, or every other time `narrow`, for every descriptor, and a wait, which must find `ready`. */
+int64_t loop_change_wait(int ep, const int *fds, int count, uint32_t wide, uint32_t narrow, int ready,
+                         int64_t turns)
+{
+    static struct epoll_event hits[MAX_ROOM];
+    int64_t start = now_ns();
+    for (int64_t turn = 0; turn < turns; turn++) {
+        for (int i = 0; i < count; i++) {
+            struct epoll_event change = {.events = turn & 1 ? narrow : wide, .data.u64 = (uint64_t)fds[i]};
+            if (epoll_ctl(ep, EPOLL_CTL_MOD, fds[i], &change) < 0)
+                return -errno;
+        }
+        if (epoll_wait(ep, hits, MAX_ROOM, 0) != ready)
+            return -EIO;
+    }
+    return now_ns() - start;
+}

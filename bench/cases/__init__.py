@@ -1,6 +1,25 @@
 """One question per file; CASES is the list of them all."""
 
-from bench.cases import aio, changes, exits, files, idle, serve, solaris, timers, wait_data, wait_nodata, wake
+from bench.cases import (
+    aio,
+    changes,
+    curves,
+    exits,
+    files,
+    footprint,
+    idle,
+    libevent,
+    lists,
+    nested,
+    serve,
+    solaris,
+    start,
+    timeouts,
+    timers,
+    wait_data,
+    wait_nodata,
+    wake,
+)
 from bench.model import Case
 
 CASES: tuple[Case, ...] = (
@@ -15,4 +34,11 @@ CASES: tuple[Case, ...] = (
     files.CASE,
     aio.CASE,
     solaris.CASE,
+    curves.CASE,
+    lists.CASE,
+    libevent.CASE,
+    timeouts.CASE,
+    nested.CASE,
+    footprint.CASE,
+    start.CASE,
 )

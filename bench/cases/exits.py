@@ -136,4 +136,4 @@ def rows(settings: Settings) -> Iterator[list[Row]]:
         ]
 
 
-CASE = Case("exits", "What does it cost to learn how processes ended?", rows)
+CASE = Case("exits", "What does it cost to learn how processes ended?", rows, heavy=True)

@@ -48,4 +48,4 @@ def rows(settings: Settings) -> Iterator[list[Row]]:
         yield made
 
 
-CASE = Case("files", "What does it cost to be told of changed files, and how soon is one told?", rows)
+CASE = Case("files", "What does it cost to be told of changed files, and how soon is one told?", rows, heavy=True)

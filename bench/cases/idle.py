@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-from bench import machine, waits
+from bench import machine, process, waits
 from bench.descriptors import counters
 from bench.model import Case, Figure, Loop, Ratio, Row, Settings
 from knote import EV_ADD, EVFILT_READ, NOTE_NODATA, kevent, kqueue
@@ -24,11 +22,10 @@ KINDS = ("eventfd", "pipe", "socketpair")
 
 def memory(kind: str, count: int) -> Callable[[], float]:
     """Bytes of resident memory per registered descriptor, each time in a process of its own."""
-    root = Path(__file__).parents[2]
-    command = [sys.executable, "-m", "bench.memory", kind, str(count)]
+    command = process.command("bench.memory", kind, str(count))
 
     def sample() -> float:
-        ran = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
+        ran = subprocess.run(command, env=process.environment(), check=True, capture_output=True, text=True)
         return float(ran.stdout)
 
     return sample

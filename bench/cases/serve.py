@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench import machine, native
+from bench import machine, native, process
 from bench.model import Case, Contender, Ratio, Row, Settings, Unavailable
 
 LOADS = {
@@ -26,17 +26,16 @@ LOADS = {
 }
 SECONDS = 0.25
 """Of a sample; with the load's warm-up, still less than the kernel grants to real-time tasks."""
-ROOT = Path(__file__).parents[2]
 
 
 class Server(Contender):
     """A server process on the measured core, up for the whole case and asked in its turn."""
 
     def __init__(
-        self, name: str, process: subprocess.Popen[str], port: int, core: int, load: tuple[int, int]
+        self, name: str, server: subprocess.Popen[str], port: int, core: int, load: tuple[int, int]
     ) -> None:
         super().__init__(name)
-        self._process = process
+        self._server = server
         self._port = port
         self._core = core
         """Where the load generator runs."""
@@ -44,7 +43,7 @@ class Server(Contender):
 
     def sample(self, seconds: float) -> float:
         """Nanoseconds on CPU per request."""
-        pid = self._process.pid
+        pid = self._server.pid
         load = [
             str(native.program("load.c")),
             *map(str, (self._port, *self._load, seconds, pid)),
@@ -61,17 +60,17 @@ class Server(Contender):
 def started(command: Sequence[str]) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """The process and its port, which its first line of output ends with; killed at the end."""
     with machine.pinned(machine.cores()[0]):
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
+        server = subprocess.Popen(command, env=process.environment(), stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
     try:
-        first = process.stdout.readline()
+        first = server.stdout.readline()
         if not first:
             raise Unavailable(f"{' '.join(command)} did not start")
-        yield process, int(first.rpartition(":")[2])
+        yield server, int(first.rpartition(":")[2])
     finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+        server.kill()
+        server.wait()
+        server.stdout.close()
 
 
 def commands() -> dict[str, list[str]]:
@@ -79,18 +78,17 @@ def commands() -> dict[str, list[str]]:
     knote = Path(sys.executable).with_name("knote")
     if not knote.exists():
         raise Unavailable("the command `knote` is not installed beside this Python")
-    mine = [sys.executable, "-m", "bench.servers"]
     ours = [str(knote), "serve", "--port", "0", "--service"]
     made = {
         "knote serve": [*ours, "upper"],
         "knote serve, Python": [*ours, "bench.servers:upper"],
         "knote serve on epoll": [*ours, "upper", "--engine", "epoll"],
         "C epoll": [str(native.program("upper.c"))],
-        "select.epoll by hand": [*mine, "epoll"],
-        "asyncio": [*mine, "asyncio"],
+        "select.epoll by hand": process.command("bench.servers", "epoll"),
+        "asyncio": process.command("bench.servers", "asyncio"),
     }
     if importlib.util.find_spec("uvloop"):
-        made["uvloop"] = [*mine, "uvloop"]
+        made["uvloop"] = process.command("bench.servers", "uvloop")
     return made
 
 

@@ -44,7 +44,7 @@ def test_what_is_no_verb() -> None:
     done = run("dance")
     assert done.returncode == 2
     assert done.stderr.decode() == (
-        "knote: 'dance' is no verb; there are serve, cat, connect, caps. 'knote --help' tells more.\n"
+        "knote: 'dance' is no verb; there are serve, cat, connect, caps, bench. 'knote --help' tells more.\n"
     )
     done = run()
     assert (done.returncode, done.stdout) == (2, b"")
@@ -90,3 +90,25 @@ def test_starting_imports_only_what_is_used(words: list[str], without: list[str]
     path = {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-S", "-c", program], env=path, capture_output=True, check=False)
     assert done.stderr == b"[]\n"
+
+
+@pytest.mark.parametrize("folder", ["", "/"])
+def test_the_benchmark_is_carried_along(tmp_path: Path, folder: str) -> None:
+    # From wherever it is started: a `bench` that lies there is not ours.
+    (tmp_path / "bench.py").write_text("raise SystemExit('not this one')\n")
+    done = run("bench", "--list", cwd=folder or tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"wait-nodata " in done.stdout and b"curves " in done.stdout
+    done = run("bench", "--out", "/proc/nowhere", cwd=folder or tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"knote bench: /proc/nowhere: No such file or directory: nothing was measured")
+
+
+def test_an_installation_without_the_benchmark_says_so(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from knote.cli import bench
+
+    monkeypatch.setattr(bench, "_PACKAGE", tmp_path / "lib" / "knote")
+    assert bench.run(["--list"], frozenset()) == 1
+    assert "this installation does not have the benchmark" in capfd.readouterr().err

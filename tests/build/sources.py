@@ -27,8 +27,11 @@ ROOT = Path(__file__).parents[2]
 
 
 def files(*suffixes: str) -> list[Path]:
-    """Every file of the package with one of these suffixes."""
-    return sorted(path for path in package().rglob("*") if path.suffix in suffixes)
+    """Every file of the package with one of these suffixes; the benchmark, which is carried along, is none of it."""
+    carried = package() / "suite"
+    return sorted(
+        path for path in package().rglob("*") if path.suffix in suffixes and not path.is_relative_to(carried)
+    )
 
 
 def names(paths: list[Path]) -> list[str]:

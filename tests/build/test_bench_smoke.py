@@ -10,8 +10,14 @@ import pytest
 
 pytestmark = pytest.mark.needs("bench/")
 
-CASES = ("wait-nodata", "wait-data", "changes", "idle", "serve", "wake", "timers", "exits", "files", "aio", "solaris")
-NEEDS = {"files": "watchfiles"}
+CASES = (
+    "wait-nodata", "wait-data", "changes", "idle", "serve", "wake", "timers", "exits", "files", "aio", "solaris",
+    "curves", "lists", "libevent", "timeouts", "nested", "footprint", "start",
+)  # fmt: skip
+MARKS: dict[str, Any] = {"files": pytest.mark.needs("watchfiles")} | dict.fromkeys(
+    ("curves", "libevent", "timeouts"),
+    pytest.mark.leaves("libuv keeps a pipe for signals as long as the process lives"),
+)
 
 
 def test_every_case_is_here() -> None:
@@ -98,21 +104,27 @@ def test_processes_add_their_rounds_up() -> None:
     assert skipped == Skipped("other", "?")
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.needs(NEEDS[name]) if name in NEEDS else ()) for name in CASES]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS.get(name, ())) for name in CASES])
 def test_a_tiny_round(name: str, tmp_path: Path) -> None:
-    from bench import report, runner
+    from bench import report, results, runner
     from bench.cases import CASES as listed
     from bench.model import Settings
+    from knote import caps
 
     (case,) = (case for case in listed if case.name == name)
-    settings = Settings(rounds=1, seconds=0.0005, scale=0.02)
+    settings = Settings(rounds=1, seconds=0.0005, glance=0.0001, scale=0.02, places=2)
     outcome = list(runner.run(case, settings))
-    results = [item for item in outcome if isinstance(item, runner.Result)]
-    assert results and results == outcome, outcome
-    for result in results:
-        assert all(value >= 0 for values in result.samples.values() for value in values)
-    assert report.markdown(results).count("\n") == 1 + len(results)
-    read = json.loads(report.document({}, {}, outcome))
-    assert [one["row"] for one in read["results"]] == [one.row for one in results]
+    assert outcome and not any(isinstance(item, runner.Skipped) for item in outcome), outcome
+    rows = [item for item in outcome if isinstance(item, runner.Result)]
+    points = [item for item in outcome if isinstance(item, runner.Point)]
+    for item in [*rows, *points]:
+        assert item.samples and all(value >= 0 for values in item.samples.values() for value in values)
+    for point in points:
+        # Every engine that knote lists takes part, unasked, or is absent with a reason.
+        told = set(point.names) | {name for name, why in point.absent.items() if why}
+        assert point.reference in point.samples and point.judged in told
+        if name not in ("timeouts", "start"):
+            assert {f"knote {cap.name}" for cap in caps.report().engines} <= told
+    assert report.markdown(rows).count("\n") == 1 + len(rows)
+    for item in outcome:
+        assert results.read(json.loads(json.dumps(results.plain(item)))).row == item.row  # type: ignore[union-attr]

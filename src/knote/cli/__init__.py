@@ -14,6 +14,7 @@ VERBS: Final = {
     "cat": "copy files, pipes, sockets and terminals to standard output",
     "connect": "talk to a TCP server from a terminal, a pipe or a file",
     "caps": "what this kernel and this sandbox give, each 'no' with its reason",
+    "bench": "what a kqueue costs here, beside what else could be written, with tables and plots",
 }
 
 _USAGE: Final = """\

@@ -1,0 +1,229 @@
+"""What the benchmark makes of its figures: comparisons, tables, plots, files.  Nothing is measured here."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.needs("bench/")
+
+CHART = {"name": "a-chart", "title": "A chart", "x": "descriptors", "y": "ns per event"}
+
+
+def row(name: str, ours: list[float], peer: list[float], target: float | None = None) -> Any:
+    from bench.results import Result
+
+    return Result("case", name, "event", target, True, {"ours": ours, "peer": peer, "peer, again": list(peer)})
+
+
+def point(at: float, absent: dict[str, str] | None = None, **samples: list[float]) -> Any:
+    from bench.results import Point
+
+    named = {name.replace("_", " "): figures for name, figures in samples.items()}
+    named["C epoll, again"] = list(named["C epoll"])
+    return Point(
+        "case", f"a-chart, {at:g}", CHART, at, "event", "C epoll", "knote epoll", 1.3, absent or {}, named
+    )  # fmt: skip
+
+
+def test_a_change_is_more_than_the_noise() -> None:
+    from bench.compare import changes, markdown
+
+    old = [row("slower", [10, 10, 10], [10, 10, 10]), row("same", [10, 11, 12], [10, 10, 10])]
+    new = [row("slower", [12, 12, 12], [10, 10, 10]), row("same", [11, 11, 12], [10, 10, 10])]
+    assert [(one.row, one.word) for one in changes(old, new)] == [("slower", "worse"), ("same", "")]
+    assert [one.word for one in changes(new, old)] == ["better", ""]
+    said = markdown(old, new, "old.json")
+    assert "| worse | case | slower | 1 × (1–1) | 1.2 × (1.2–1.2) | +20% | ± 2% |" in said
+    assert said.endswith("0 better, 1 worse, 1 within the noise.")
+
+
+def test_a_noisy_run_hides_a_change() -> None:
+    from bench.compare import changes
+    from bench.results import Result
+
+    def noisy(ours: float) -> Any:
+        samples = {"ours": [ours] * 3, "peer": [10.0] * 3, "peer, again": [6.0, 10.0, 15.0]}
+        return Result("case", "row", "event", None, True, samples)
+
+    assert [one.word for one in changes([noisy(10)], [noisy(12)])] == [""]
+
+
+def test_charts_are_compared_contender_by_contender() -> None:
+    from bench.compare import changes, only_in
+
+    old, new = [point(10, knote_epoll=[20.0], C_epoll=[10.0])], [point(10, knote_epoll=[15.0], C_epoll=[10.0])]
+    assert [(one.row, one.word) for one in changes(old, new)] == [("knote epoll: a-chart, 10", "better")]
+    assert (only_in(old, new), only_in([*old, point(20, knote_epoll=[1.0], C_epoll=[1.0])], new)) == (0, 1)
+
+
+def test_a_document_is_read_back() -> None:
+    from bench import results
+
+    outcome = [
+        row("a row", [1.0], [2.0], 1.2), point(10, {"libev": "why"}, knote_epoll=[20.0], C_epoll=[10.0]),
+        results.Skipped("other", "no compiler"),
+    ]  # fmt: skip
+    machine, read = results.parsed(results.document({"python": "3"}, {}, outcome))
+    assert (machine, read) == ({"python": "3"}, outcome)
+    for text in ("{}", "[]", "no JSON"):
+        with pytest.raises(ValueError):
+            results.parsed(text)
+
+
+def test_a_point_with_a_target_is_a_row_as_well() -> None:
+    from bench.results import results
+
+    (answer,) = results([point(10, knote_epoll=[20.0], C_epoll=[10.0])])
+    assert (answer.row, answer.measured.median, answer.verdict) == ("knote epoll: a-chart, 10", 2.0, "missed")
+    assert results([point(10, C_epoll=[10.0])]) == []
+
+
+def test_rounds_of_processes_add_up_by_contender() -> None:
+    from bench.results import merged
+
+    both = point(10, knote_epoll=[20.0], knote_poll=[5.0], C_epoll=[10.0])
+    alone = point(10, knote_epoll=[22.0], C_epoll=[11.0])
+    (found,) = merged([both, alone])
+    assert found.samples["knote epoll"] == [20.0, 22.0]
+    assert "knote poll" not in found.samples and "knote poll" in found.absent
+
+
+def test_tables_of_a_chart() -> None:
+    from bench import report, tables
+
+    points = [
+        point(10, {"libev": "ev.h is not installed"}, knote_epoll=[20.0], C_epoll=[10.0], **{"select.epoll": [15.0]}),
+        point(20_000, {"libev": "ev.h is not installed"}, knote_epoll=[2e6], C_epoll=[1e4]),
+    ]
+    said = report.whole("about", points)
+    assert "| ns per event \\ descriptors | 10 | 20000 |" in said
+    assert "| **knote epoll** | 20 ± 0% (2 ×) | 2M ± 0% (200 ×) |" in said
+    assert "Not here: libev: ev.h is not installed." in said
+    assert "C epoll against itself: 1.00 × (1.00–1.00)" in said
+    losses = tables.losses(points)
+    assert "| a-chart: A chart, at 10 | knote epoll | select.epoll | 1.33 × | 1.33–1.33 |" in losses
+    assert tables.losses([]) == "Nowhere in this run."
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(0.423, "0.423"), (12.34, "12.3"), (1540.4, "1540"), (46_000, "46k"), (1.83e6, "1.83M")]
+)
+def test_numbers_have_three_digits(value: float, told: str) -> None:
+    from bench.tables import number
+
+    assert number(value) == told
+
+
+def test_places_of_a_chart_are_thinned_out_from_end_to_end() -> None:
+    from bench.model import Settings
+
+    assert Settings().along((1, 10, 100, 1000), most=100) == [1, 10, 100]
+    assert Settings(places=3).along((1, 2, 3, 4, 5)) == [1, 3, 5]
+    assert Settings(scale=0.1).along((1, 10, 100), least=2) == [2, 10]
+
+
+def test_heavy_cases_have_one_process_and_a_scale_of_their_own() -> None:
+    from bench.model import Case, Settings
+
+    def rows(_settings: Settings) -> Any:
+        raise NotImplementedError
+
+    settings = Settings(processes=3, heavy=0.1)
+    assert Case("light", "?", rows).fitted(settings) == settings
+    fitted = Case("heavy", "?", rows, heavy=True).fitted(settings)
+    assert (fitted.processes, fitted.scale) == (1, 0.1)
+
+
+def test_a_page_is_written_between_its_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench import output
+
+    monkeypatch.setattr(output, "pictures", lambda *_: "")
+    page = tmp_path / "performance.md"
+    for broken in (None, "no marks\n", f"{output.BEGIN}\n"):
+        if broken is not None:
+            page.write_text(broken)
+        with pytest.raises(output.Unwritable, match=r"performance\.md: "):
+            output.page(tmp_path, "about", "machine", [])
+    page.write_text(f"before\n{output.BEGIN}\nold\n{output.END}\nafter\n")
+    output.page(tmp_path, "about", "machine", [row("a row", [1.0], [2.0])])
+    written = page.read_text()
+    assert written.startswith(f"before\n{output.BEGIN}\nabout\n") and written.endswith(f"{output.END}\nafter\n")
+    assert "old" not in written and "| case | a row | 0.50 × |" in written
+
+
+def test_a_file_of_an_earlier_run_survives_a_full_disk(tmp_path: Path) -> None:
+    from bench import output
+
+    kept = tmp_path / "results.json"
+    kept.write_text("earlier")
+    with pytest.raises(UnicodeEncodeError):
+        output.write(kept, "\ud800")
+    assert kept.read_text() == "earlier" and os.listdir(tmp_path) == ["results.json"]
+
+
+def test_where_nothing_can_be_written_is_said_before_the_run(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bench import __main__ as program
+    from bench import output
+
+    (tmp_path / "file").write_text("")
+    assert program.main(["--out", str(tmp_path / "file")], "knote bench") == 2
+    assert program.main(["--docs", str(tmp_path)], "knote bench") == 2
+    assert program.main(["--compare", str(tmp_path / "none.json")], "knote bench") == 2
+    assert program.main(["--compare", str(tmp_path / "file")], "knote bench") == 2
+    said = capfd.readouterr().err.splitlines()
+    assert said[0].startswith(f"knote bench: {tmp_path}/file: File exists: nothing was measured")
+    assert said[1] == f"knote bench: {tmp_path}/performance.md: No such file or directory"
+    assert said[2] == f"knote bench: --compare: {tmp_path}/none.json: No such file or directory"
+    assert said[3].startswith(f"knote bench: --compare: {tmp_path}/file: ")
+    monkeypatch.setattr(output, "ROOM", 1 << 50)
+    with pytest.raises(output.Unwritable, match="No space left on device|File too large"):
+        output.check(tmp_path)
+
+
+def test_ctrl_c_leaves_what_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from bench import __main__ as program
+    from bench import worker
+
+    def ask(case: str, settings: Any) -> Any:
+        yield row(f"of {case}", [1.0], [2.0])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(worker, "ask", ask)
+    monkeypatch.setattr(program, "ask_for_io_uring", lambda: None)
+    monkeypatch.setattr(sys, "stdout", sys.__stdout__)
+    file = tmp_path / "out.json"
+    with pytest.raises(KeyboardInterrupt):
+        program.main(["--only", "wake", "--only", "serve", "--json", str(file), "--plain"], "knote bench")
+    assert [one["row"] for one in json.loads(file.read_text())["results"]] == ["of serve"]
+    assert "knote bench: interrupted: above is what was measured" in capfd.readouterr().err
+
+
+@pytest.mark.needs("matplotlib")
+def test_plots_say_what_they_show(tmp_path: Path) -> None:
+    from bench import plots
+
+    places = [point(at, knote_epoll=[2.0 * at, 3.0 * at], C_epoll=[1.0, 1.1], libev=[1.0, 1.2]) for at in (1, 1000)]
+    plots.draw("a-chart", places, "knote 1.2.3", tmp_path, ("svg",))
+    drawn = (tmp_path / "a-chart.svg").read_text()
+    for text in ("A chart", "descriptors (log scale)", "ns per event (log scale; lower is better)", "knote 1.2.3"):
+        assert text in drawn
+    for name in ("knote epoll", "C epoll", "libev"):
+        assert f">{name}<" in drawn
+    assert "C epoll, again" not in drawn
+
+
+def test_the_kind_of_a_contender_is_its_colour() -> None:
+    from bench.plots import kind
+
+    names = ("knote poll", "asyncio on knote", "select.epoll", "asyncio", "C select", "libev")
+    assert [kind(name) for name in names] == ["knote", "knote", "Python", "Python", "C", "library"]
