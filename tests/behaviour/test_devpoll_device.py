@@ -100,6 +100,11 @@ def test_refused_requests(dp: Any, request_: int, argument: Any, number: int) ->
     assert raised.value.errno == number
 
 
+def test_dp_poll_takes_a_dvpoll(dp: Any) -> None:
+    with pytest.raises(TypeError, match="DP_POLL takes a dvpoll, got NoneType"):
+        dp.ioctl(DP_POLL, None)
+
+
 def test_dp_ispolled(dp: Any) -> None:
     """S-353: what it is watched for, in revents."""
     dp.write(pollfd(5, IN) + pollfd(5, OUT))

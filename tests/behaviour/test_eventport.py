@@ -174,6 +174,9 @@ def test_refusals(port: ep.Port, pipe: Pipe) -> None:
     for source in (USER, ALERT, TIMER, AIO, MQ, 0):
         refused(errno.EINVAL, ep.port_associate, port, source, pipe.r, IN)
         refused(errno.EINVAL, ep.port_dissociate, port, source, pipe.r)
+    assert "by timer_create()" in str(refused(errno.EINVAL, ep.port_associate, port, TIMER, pipe.r, IN))
+    with pytest.raises(TypeError, match="got str"):
+        ep.port_associate(port, FD, "a pipe", IN)
     refused(errno.EBADFD, ep.port_get, pipe.r, 0)
     nothing(port)
 

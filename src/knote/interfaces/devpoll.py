@@ -140,6 +140,8 @@ class DevPoll:
         raise errors.os_error(errno.EINVAL, f"/dev/poll knows DP_POLL and DP_ISPOLLED, not {request:#x}")
 
     def _dp_poll(self, asked: dvpoll) -> int:
+        if not isinstance(asked, dvpoll):
+            raise TypeError(f"DP_POLL takes a dvpoll, got {type(asked).__name__}")
         room = asked.dp_nfds
         if room < 0 or asked.dp_timeout < -1:
             raise errors.os_error(

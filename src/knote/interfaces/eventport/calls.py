@@ -14,9 +14,12 @@ from knote.interfaces.eventport.messages import Notice, message_queue
 from knote.interfaces.eventport.names import (
     PORT_ALERT_SET,
     PORT_ALERT_UPDATE,
+    PORT_SOURCE_AIO,
     PORT_SOURCE_ALERT,
     PORT_SOURCE_FD,
     PORT_SOURCE_FILE,
+    PORT_SOURCE_MQ,
+    PORT_SOURCE_TIMER,
     PORT_SOURCE_USER,
     port_event,
 )
@@ -28,6 +31,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from knote.aio import Listio, Request
+
+_WAYS = {
+    PORT_SOURCE_AIO: "aio_submit()",
+    PORT_SOURCE_TIMER: "timer_create()",
+    PORT_SOURCE_USER: "port_send()",
+    PORT_SOURCE_ALERT: "port_alert()",
+    PORT_SOURCE_MQ: "mq_notify()",
+}
 
 
 def port_create(*, engine: str | None = None) -> Port:
@@ -177,9 +188,13 @@ def _submitted(port: Port, request: Request) -> Request:
 
 def _port(port: Port) -> Port:
     if not isinstance(port, Port):
-        raise errors.os_error(errno.EBADFD, f"{port!r} is no port")
+        raise errors.os_error(errno.EBADFD, f"{port!r} is no port: port_create() returns them")
     return port
 
 
 def _bad_source(source: int) -> OSError:
-    return errors.os_error(errno.EINVAL, f"source {source}: PORT_SOURCE_FD or PORT_SOURCE_FILE is associated")
+    way = _WAYS.get(source)
+    which = f"source {source} comes by {way}" if way else f"source {source}"
+    return errors.os_error(
+        errno.EINVAL, f"{which}; port_associate() and port_dissociate() are for PORT_SOURCE_FD and _FILE"
+    )

@@ -185,6 +185,8 @@ class Descriptor(Source):
 
 def number_of(fd: Any) -> int:
     """The number of a descriptor, or of what has fileno(); OSError(EBADFD) for one that cannot be."""
+    if not isinstance(fd, int) and not hasattr(fd, "fileno"):
+        raise TypeError(f"PORT_SOURCE_FD takes a descriptor, or what has fileno(), got {type(fd).__name__}")
     number = fd if isinstance(fd, int) else fd.fileno()
     if not 0 <= number <= 0x7FFFFFFF:
         raise bad_descriptor(number)

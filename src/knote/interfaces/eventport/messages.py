@@ -58,6 +58,9 @@ class Notice(Source):
             self._port.control([kevent(queue.fileno(), EVFILT_READ, EV_DELETE)])
             queue.close()
 
+    def __repr__(self) -> str:
+        return f"<knote.eventport.Notice of message queue {self.mqd}>"
+
     # Each of these is called under the port's lock.
 
     def judge(self, port: Port, event: kevent | None) -> port_event | None:

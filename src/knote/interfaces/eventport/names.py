@@ -57,7 +57,7 @@ class file_obj:
     """struct file_obj: a file, and its times when the program last looked.
 
     fo_name: a path.  fo_atime, fo_mtime, fo_ctime: ns, as st_atime_ns; all 0: the file's times are not compared.
-    The association is the object's, not the name's.
+    The association is the object's, not the name's.  file_obj.stat(name) has the times of now.
     """
 
     __slots__ = ("fo_atime", "fo_ctime", "fo_mtime", "fo_name")
@@ -69,6 +69,15 @@ class file_obj:
         self.fo_atime = fo_atime
         self.fo_mtime = fo_mtime
         self.fo_ctime = fo_ctime
+
+    @classmethod
+    def stat(cls, fo_name: str | bytes | os.PathLike[Any]) -> file_obj:
+        """A file and its times, as stat(2) tells them: what programs do before each port_associate()."""
+        now = os.stat(fo_name)
+        return cls(fo_name, now.st_atime_ns, now.st_mtime_ns, now.st_ctime_ns)
+
+    def __repr__(self) -> str:
+        return f"<knote.eventport.file_obj {self.fo_name!r}>"
 
 
 class TimeExpired(OSError):

@@ -106,6 +106,9 @@ class Timer(Source):
         except FileNotFoundError:
             pass
 
+    def __repr__(self) -> str:
+        return f"<knote.eventport.Timer {self.number}>"
+
     # Each of these is called under the port's lock.
 
     def judge(self, port: Port, event: kevent | None) -> port_event | None:
