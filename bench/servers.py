@@ -1,4 +1,4 @@
-"""Upper-case servers by other means: `python -m bench.servers epoll|asyncio|uvloop`.
+"""Upper-case servers by other means: `python -m bench.servers epoll|asyncio|uvloop|LOOP-protocol|LOOP-streams`.
 
 Each prints 127.0.0.1:PORT and serves until it is killed.
 """
@@ -6,12 +6,13 @@ Each prints 127.0.0.1:PORT and serves until it is killed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import select
 import socket
 import sys
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
 
 
 def announce(listener: socket.socket) -> None:
@@ -97,6 +98,41 @@ def by_uvloop() -> None:
     importlib.import_module("uvloop").run(serve_protocol())
 
 
+async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """The service on asyncio's streams."""
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(65536):
+            writer.write(data.upper())
+    writer.close()
+
+
+async def serve_streams() -> None:
+    """Serve on the running loop."""
+    server = await asyncio.start_server(converse, sock=listen())
+    await server.serve_forever()
+
+
+def on_loop(factory: str, style: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    """A server on the loops that MODULE:NAME makes."""
+
+    def serve() -> None:
+        module, _, name = factory.partition(":")
+        make = getattr(importlib.import_module(module), name)
+        with asyncio.Runner(loop_factory=make) as runner:
+            runner.run(style())
+
+    return serve
+
+
+LOOPS = {
+    "proactor": "knote.loops.proactor:ProactorEventLoop",
+    "selector": "asyncio:SelectorEventLoop",
+    "uvloop": "uvloop:new_event_loop",
+    "rloop": "rloop:new_event_loop",
+}
+"""asyncio's loops, each with the two ways to write a service: "uvloop-streams"."""
+
+
 def upper(data: bytes) -> bytes:
     """The service as a function, for knote serve."""
     return data.upper()
@@ -106,6 +142,8 @@ SERVERS: dict[str, Callable[[], None]] = {
     "epoll": by_epoll,
     "asyncio": by_asyncio,
     "uvloop": by_uvloop,
+    **{f"{name}-protocol": on_loop(factory, serve_protocol) for name, factory in LOOPS.items()},
+    **{f"{name}-streams": on_loop(factory, serve_streams) for name, factory in LOOPS.items()},
 }
 
 if __name__ == "__main__":

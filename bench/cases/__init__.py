@@ -11,6 +11,7 @@ from bench.cases import (
     libevent,
     lists,
     nested,
+    proactor,
     serve,
     solaris,
     start,
@@ -41,4 +42,5 @@ CASES: tuple[Case, ...] = (
     nested.CASE,
     footprint.CASE,
     start.CASE,
+    proactor.CASE,
 )

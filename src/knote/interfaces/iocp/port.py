@@ -1,7 +1,9 @@
+# cython: annotation_typing=False
 """The completion port: packets, who waits for them, which handles report to it."""
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import stat
@@ -9,7 +11,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from knote import EV_ADD, EV_CLEAR, EVFILT_AIO, EVFILT_USER, NOTE_TRIGGER, kevent, kqueue
+from knote import EV_ADD, EV_CLEAR, EVFILT_AIO, EVFILT_USER, NOTE_TRIGGER, aio, kevent, kqueue
 from knote.interfaces.iocp.winerror import (
     ERROR_ABANDONED_WAIT_0,
     ERROR_INVALID_HANDLE,
@@ -45,12 +47,14 @@ class Port:
     forked child it is closed, as the kqueue is.
     """
 
-    __slots__ = ("__weakref__", "_packets", "_waiting", "handle", "kqueue", "pending", "waits")
+    __slots__ = ("__weakref__", "_later", "_packets", "_waiting", "handle", "kqueue", "pending", "waits")
 
     def __init__(self, *, engine: str | None = None) -> None:
         self.kqueue = kqueue(engine=engine)
         self.handle = self.kqueue.fileno()
         self._packets: deque[Packet] = deque()
+        self._later: deque[Any] = deque()
+        """Requests that are begun with the next one, or when somebody waits."""
         self._waiting: list[None] = []
         """As long as there are threads in a wait: lists grow and shrink without a lock."""
         self.pending: dict[Overlapped, None] = {}
@@ -64,6 +68,51 @@ class Port:
         self.pending.clear()
         self.waits.clear()
         self._packets.clear()
+
+    def start(self, request: Any, later: bool) -> None:
+        """Begin a request; later: what waits for a peer anyway may begin with the next one, in one system call, if
+        nobody waits who would have to be told."""
+        if later:
+            # As with packets: whoever puts off looks for waiters after, whoever waits for what was put off.
+            self._later.append(request)
+            if self._waiting:
+                self.begin()
+        elif not self._later:
+            aio.submit(self.kqueue, [request])
+        else:
+            requests = self._taken()
+            try:
+                aio.submit(self.kqueue, [*requests, request])
+            except Exception:
+                self._one_by_one(requests)
+                aio.submit(self.kqueue, [request])
+
+    def begin(self) -> None:
+        """Begin what was put off."""
+        requests = self._taken()
+        if requests:
+            try:
+                aio.submit(self.kqueue, requests)
+            except Exception:
+                self._one_by_one(requests)
+
+    def _taken(self) -> list[Any]:
+        requests = []
+        later = self._later
+        while later:
+            try:
+                requests.append(later.popleft())
+            except IndexError:  # another thread was faster
+                break
+        return requests
+
+    def _one_by_one(self, requests: list[Any]) -> None:
+        """They were refused together: those that are refused alone have failed, the others begin."""
+        for request in requests:
+            try:
+                aio.submit(self.kqueue, [request])
+            except Exception as error:
+                request.udata.advance(-(getattr(error, "errno", None) or errno.EFAULT))
 
     def cancel(self, handle: int) -> int:
         """Cancel all operations of a handle; how many."""
@@ -109,8 +158,8 @@ class Port:
         return found
 
     def _fill(self, milliseconds: int) -> None:
-        deadline = time.monotonic() + milliseconds / 1000 if 0 < milliseconds < INFINITE else math.inf
-        seconds: float | None = None if milliseconds >= INFINITE else milliseconds / 1000
+        deadline = time.monotonic() + milliseconds / 1000.0 if 0 < milliseconds < INFINITE else math.inf
+        seconds: float | None = None if milliseconds >= INFINITE else milliseconds / 1000.0
         while True:
             some = self.pump(seconds)
             if self._packets or not (some or seconds is None):
@@ -121,6 +170,8 @@ class Port:
 
     def pump(self, seconds: float | None) -> bool:
         """Wait for what the kqueue has, and make packets of it; whether there was anything."""
+        if self._later:
+            self.begin()
         try:
             events = self.kqueue.control(None, MANY, seconds)
         except (OSError, ValueError) as error:
@@ -186,5 +237,3 @@ def forget(handle: int) -> Port | None:
         for number in [number for number, its in _handles.items() if its.port is port]:
             del _handles[number]
     return port
-
-
