@@ -2,6 +2,7 @@
 #   PYTHON=python3.13   another interpreter
 #   TESTS=tests/unit    some of the tests; more of pytest's options fit in, too
 #   BUILDS=compiled     of `make matrix`: one build only
+#   ENGINES=poll,select of `make test-engines`: these
 #   ARGS='--port 7000'  for what `make run`, `make bench`, `make cpython` and `make clients` start
 
 PYTHON ?= python3
@@ -14,13 +15,14 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print(f"{sys.version_info[0]}.{sys.
 ENVS := $(PYTHON) .ci/envs.py
 PYTHONS ?= $(shell $(ENVS) pythons)
 BUILDS ?= compiled interpreted
+ENGINES ?= others
 LINT := .venv/lint-$(VERSION)/bin
 PYTEST := -m pytest
 SOURCES := src tests setup.py .ci $(wildcard bench examples)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint checkers ruff mypy imports cython headers
-.PHONY: test-compiled test-interpreted test-checked matrix cpython dist test-dist bench bench-docs clean
+.PHONY: test-engines test-compiled test-interpreted test-checked matrix cpython dist test-dist bench bench-docs clean
 .PHONY: clients soak-cycles soak-model soak-owners sandbox sanitize tsan
 
 help:  ## show this list
@@ -59,6 +61,12 @@ test-compiled test-interpreted test-checked: test-%:  ## all tests on one build
 	@$(ENVS) build $*
 	KNOTE_EXPECT_BUILD=$(if $(filter checked,$*),compiled,$*) \
 	  timeout --kill-after=30 $(LIMIT) .venv/$*-$(VERSION)/bin/python $(PYTEST) $(TESTS)
+
+test-engines:  ## the behaviour and the recorded traces on every engine but the default, compiled
+	@$(ENVS) build compiled
+	KNOTE_TEST_ENGINES=$(ENGINES) KNOTE_EXPECT_BUILD=compiled timeout --kill-after=30 $(LIMIT) \
+	  .venv/compiled-$(VERSION)/bin/python $(PYTEST) $(if $(TESTS),$(TESTS),tests/behaviour \
+	  tests/oracle tests/engines)
 
 matrix:  ## both builds on every supported CPython of this machine
 	@for python in $(PYTHONS); do \

@@ -49,6 +49,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("engine", names, indirect=True)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With other engines named, only what is about an engine: the rest says the same on all of them."""
+    if not installed.only_other_engines():
+        return
+    about: list[pytest.Item] = []
+    rest: list[pytest.Item] = []
+    for item in items:
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        (about if "engine" in params else rest).append(item)
+    config.hook.pytest_deselected(items=rest)
+    items[:] = about
+
+
 @pytest.fixture(autouse=True)
 def _leaves_nothing_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     """Descriptors, threads, children, signals: as before the test, or the test fails."""

@@ -248,6 +248,7 @@ _PROBES: Final[dict[str, Callable[[], Cap]]] = {
 _ENGINES: Final = {
     "epoll": "epoll",
     "poll": "epoll",  # for what is edge-triggered, and for the descriptor that others wait on
+    "select": "epoll",
 }
 """What each engine needs; tests/apps/test_caps.py compares them with the list of engines."""
 

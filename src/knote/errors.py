@@ -122,6 +122,11 @@ def limit_hint(number: int) -> str:
     if number == errno.ENOSPC:
         now = _sysctl("fs/epoll/max_user_watches")
         return f": a user may watch {now} descriptors; 'sysctl fs.epoll.max_user_watches=N' raises it"
+    if number == errno.ERANGE:
+        return (
+            ": select(2) watches descriptors below 1024 (FD_SETSIZE), whatever 'ulimit -n' says; take"
+            " kqueue(engine='poll') or the default engine, which have no such limit"
+        )
     return ""
 
 

@@ -44,7 +44,8 @@ def test_what_is_no_verb() -> None:
     done = run("dance")
     assert done.returncode == 2
     assert done.stderr.decode() == (
-        "knote: 'dance' is no verb; there are serve, cat, connect, caps, bench. 'knote --help' tells more.\n"
+        "knote: 'dance' is no verb; there are serve, cat, connect, engines, caps, bench. "
+        "'knote --help' tells more.\n"
     )
     done = run()
     assert (done.returncode, done.stdout) == (2, b"")

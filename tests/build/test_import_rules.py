@@ -28,7 +28,7 @@ CLOSED = {room for layer in CONTRACT["layers"] if "|" in layer for room in re.fi
 EXCEPTIONS = {tuple(line.split(" -> ")) for line in CONTRACT["ignore_imports"]}
 
 PROGRAMS = {"cli", "apps", "loops", "interfaces"}
-PUBLIC = {"", "aio", "caps", "constants", "errors", "buildinfo", "sealed"} | PROGRAMS
+PUBLIC = {"", "aio", "caps", "constants", "engines", "errors", "buildinfo", "sealed"} | PROGRAMS
 """What a program may import of knote: the package itself (""), its public modules, tables and helpers at the
 bottom, programs."""
 PRIVILEGED = {

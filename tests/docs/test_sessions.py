@@ -11,7 +11,7 @@ import pytest
 from tests.apps.programs import knote
 from tests.docs.pages import DOCS
 
-PAGES: Final = ("caps.md",)
+PAGES: Final = ("caps.md", "engines.md")
 
 _BLOCK: Final = re.compile(r"```console\n(.*?)```", re.DOTALL)
 

@@ -67,6 +67,13 @@ def engines_under_test() -> tuple[str, ...]:
     return wanted
 
 
+def only_other_engines() -> bool:
+    """The default engine is not under test, so another run is about everything that is not about engines."""
+    from knote import engines
+
+    return engines.choose().name not in engines_under_test()
+
+
 def traits(name: str) -> Traits:
     """What the engine of that name can do."""
     from knote import engines

@@ -34,6 +34,10 @@ class Batch:
         token: int = self.hits[i].data
         return token
 
+    def pairs(self, n: int) -> list[tuple[int, int]]:
+        """The first n pairs, for who looks at them from Python."""
+        return [(self.token(i), self.mask(i)) for i in range(min(n, self.capacity))]
+
     def mask(self, i: int) -> int:
         """The i-th pair's mask, in poll(2)'s bits."""
         mask: int = self.hits[i].events

@@ -16,3 +16,6 @@ cdef class Batch:
             self.hits = <kn_hit *>grown
             self.capacity = capacity
         return 0
+
+    def pairs(self, n):
+        return [(self.token(i), self.mask(i)) for i in range(min(n, self.capacity))]

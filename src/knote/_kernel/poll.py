@@ -20,9 +20,13 @@ class timespec(ctypes.Structure):
 _ppoll = function("ppoll", ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_void_p)
 
 
+def _poll(asked: bytearray, timeout_ns: int) -> int:
+    timeout = None if timeout_ns < 0 else ctypes.byref(timespec(*divmod(timeout_ns, 1_000_000_000)))
+    return _ppoll((ctypes.c_char * len(asked)).from_buffer(asked), len(asked) // 8, timeout, None)
+
+
 class Poll(WatchSet):
     """A set that poll(2) waits on."""
 
     def _sleep(self, asked: bytearray, timeout_ns: int) -> int:
-        timeout = None if timeout_ns < 0 else ctypes.byref(timespec(*divmod(timeout_ns, 1_000_000_000)))
-        return _ppoll((ctypes.c_char * len(asked)).from_buffer(asked), len(asked) // 8, timeout, None)
+        return _poll(asked, timeout_ns)

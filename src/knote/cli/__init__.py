@@ -13,6 +13,7 @@ VERBS: Final = {
     "serve": "a TCP server that answers in upper case, or whatever your function makes of the bytes",
     "cat": "copy files, pipes, sockets and terminals to standard output",
     "connect": "talk to a TCP server from a terminal, a pipe or a file",
+    "engines": "the kernel mechanisms that a kqueue can run on, which is taken, and why",
     "caps": "what this kernel and this sandbox give, each 'no' with its reason",
     "bench": "what a kqueue costs here, beside what else could be written, with tables and plots",
 }

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from knote import errors
 from knote.engines.epoll import EpollEngine
 from knote.engines.poll import PollEngine
+from knote.engines.select import SelectEngine
 
 if TYPE_CHECKING:
     from knote.engines.base import Engine
 
 VARIABLE: Final = "KNOTE_ENGINE"
 
-ENGINES: tuple[type[Engine], ...] = (EpollEngine, PollEngine)
+ENGINES: tuple[type[Engine], ...] = (EpollEngine, PollEngine, SelectEngine)
 
 
 class Choice(NamedTuple):

@@ -6,7 +6,7 @@ from knote._kernel.watchset cimport WatchSet
 from knote.engines.base cimport Engine
 from knote.engines.epoll cimport EpollEngine
 
-cdef int CLOCK_MONOTONIC, _EBADF, _EINVAL, _ENOENT
+cdef int CLOCK_MONOTONIC, _EBADF, _EINVAL, _ENOENT, _ERANGE
 
 
 cdef class ListedEngine(Engine):
@@ -14,6 +14,8 @@ cdef class ListedEngine(Engine):
     cdef WatchSet _set
     cdef list _staged
     cdef bint _lost
+    cdef bint _beyond
+    cdef int _limit
     @cython.locals(rc=cython.int)
     cpdef int watch(self, int fd, unsigned int old, unsigned int new, unsigned long long token) noexcept
     @cython.locals(held=cython.bint)

@@ -27,13 +27,14 @@ CLOCK_MONOTONIC = time.CLOCK_MONOTONIC
 _EBADF = errno.EBADF
 _EINVAL = errno.EINVAL
 _ENOENT = errno.ENOENT
+_ERANGE = errno.ERANGE
 
 
 class ListedEngine(Engine):
     """An engine over a set that the kernel sees only while somebody waits.  Raises OSError (EMFILE, ENFILE,
     ENOMEM) when it cannot be made."""
 
-    __slots__ = ("_lost", "_set", "_staged", "_witness")
+    __slots__ = ("_beyond", "_limit", "_lost", "_set", "_staged", "_witness")
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,6 +43,15 @@ class ListedEngine(Engine):
         if self._set.wake < 0:
             self._witness.close()
             raise errors.creation(-self._set.wake, f"the wake descriptor of engine {self.name!r}")
+        self._limit = self.traits.max_fd
+        if self._limit and self._set.wake >= self._limit:
+            self.close()
+            raise errors.creation(errno.ERANGE, f"the wake descriptor of engine {self.name!r}")
+        if self._limit:
+            # It is in no set itself: its number is left for what must have a low one.
+            self._witness.lift(self._limit)
+        self._beyond = False
+        """One that was staged has too high a number: it and those behind it are not made."""
         self._staged: list[tuple[int, int, int]] = []
         self._lost = False
         """A number was closed or became another file: the witness may know the file still (S-398)."""
@@ -59,7 +69,7 @@ class ListedEngine(Engine):
         """Engine.watch()."""
         rc = self._witness.watch(fd, old, new, token)
         if rc == 0:
-            rc = self._set.put(fd, new, token)
+            rc = -_ERANGE if self._limit and fd >= self._limit and new else self._set.put(fd, new, token)
             if rc < 0:
                 self._witness.watch(fd, new, old, token)
         elif old and (rc == -_ENOENT or rc == -_EBADF):
@@ -76,6 +86,9 @@ class ListedEngine(Engine):
 
     def stage(self, fd: int, old: int, new: int, token: int) -> int:
         """Engine.stage()."""
+        self._beyond |= self._limit != 0 and fd >= self._limit
+        if self._beyond:
+            return 0
         self._set.reserve(len(self._staged) + 1, fd)
         self._witness.stage(fd, old, new, token)
         self._staged.append((fd, new, token))
@@ -88,6 +101,7 @@ class ListedEngine(Engine):
             fd, new, token = self._staged[i]
             self._set.put(fd, new, token)
         self._staged.clear()
+        self._beyond = False
         return done
 
     def wait(self, batch: Batch, capacity: int, deadline_ns: int) -> int:
