@@ -23,7 +23,7 @@ SOURCES := src tests setup.py .ci $(wildcard bench examples)
 .DEFAULT_GOAL := help
 .PHONY: help run test lint checkers ruff mypy imports cython headers
 .PHONY: test-engines test-compiled test-interpreted test-checked matrix cpython dist test-dist bench bench-docs clean
-.PHONY: clients soak-cycles soak-model soak-owners sandbox sanitize tsan
+.PHONY: clients soak-attack soak-cycles soak-model soak-owners sandbox sanitize tsan
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z].*: .*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -89,6 +89,10 @@ clients:  ## programs from PyPI that have a kqueue back end, unmodified, on the 
 soak-model:  ## a million random steps on the compiled build and on a model of kqueue (ARGS='--seed 1')
 	@$(ENVS) build compiled
 	.venv/compiled-$(VERSION)/bin/python -m tests.soak.model $(ARGS)
+
+soak-attack:  ## knote serve under resets, slow and silent clients, floods; replies and memory are checked (ARGS='--scale 0.1')
+	@$(ENVS) build compiled
+	.venv/compiled-$(VERSION)/bin/python -m tests.soak.attack $(ARGS)
 
 soak-cycles:  ## each filter 100 000 times: add, fire, delete; descriptors and memory stay (ARGS='VNODE')
 	@$(ENVS) build compiled

@@ -12,7 +12,7 @@ cdef extern from "kn_flow.h" nogil:
     char *kn_flow_at(const kn_flow *flow, unsigned int bid)
     void kn_flow_give(kn_flow *flow, unsigned int bid)
     int kn_flow_accept(kn_ring *ring, int fd, unsigned long long token)
-    int kn_flow_receive(kn_ring *ring, int fd, unsigned long long token)
+    int kn_flow_receive(kn_ring *ring, int fd, int once, unsigned long long token)
     int kn_flow_send(kn_ring *ring, int fd, const char *data, size_t size, int wait, unsigned long long token)
     int kn_flow_poll(kn_ring *ring, int fd, unsigned long long token)
     int kn_flow_cancel(kn_ring *ring, unsigned long long target, int all, unsigned long long token)
@@ -49,8 +49,8 @@ cdef class Flow:
     cdef inline int accept(self, int fd, unsigned long long token) noexcept:
         return kn_flow_accept(&self._uring._ring, fd, token)
 
-    cdef inline int receive(self, int fd, unsigned long long token) noexcept:
-        return kn_flow_receive(&self._uring._ring, fd, token)
+    cdef inline int receive(self, int fd, bint once, unsigned long long token) noexcept:
+        return kn_flow_receive(&self._uring._ring, fd, once, token)
 
     cdef inline int poll(self, int fd, unsigned long long token) noexcept:
         return kn_flow_poll(&self._uring._ring, fd, token)

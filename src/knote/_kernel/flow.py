@@ -109,9 +109,9 @@ class Flow:
         nonblock = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
         return self._next(_ACCEPT, fd, token, 0, _ACCEPT_MULTISHOT, 0, 0, nonblock)
 
-    def receive(self, fd: int, token: int) -> int:
-        """Receive until it is cancelled, the end comes, or no buffer is left."""
-        return self._next(_RECV, fd, token, _BUFFER_SELECT, _RECV_MULTISHOT, 0, 0, 0)
+    def receive(self, fd: int, once: bool, token: int) -> int:
+        """Receive into one buffer, or until it is cancelled, the end comes, or no buffer is left."""
+        return self._next(_RECV, fd, token, _BUFFER_SELECT, 0 if once else _RECV_MULTISHOT, 0, 0, 0)
 
     def poll(self, fd: int, token: int) -> int:
         """One completion when the descriptor is readable."""

@@ -157,12 +157,13 @@ static inline int kn_flow_accept(struct kn_ring *r, int fd, uint64_t token)
     return 0;
 }
 
-static inline int kn_flow_receive(struct kn_ring *r, int fd, uint64_t token)
+/* once: into one buffer; else into one after the other, until it is cancelled. */
+static inline int kn_flow_receive(struct kn_ring *r, int fd, int once, uint64_t token)
 {
     struct io_uring_sqe *sqe = kn_flow_next(r, IORING_OP_RECV, fd, token);
     if (!sqe)
         return -EBUSY;
-    sqe->ioprio = KN_FLOW_RECV_MULTISHOT;
+    sqe->ioprio = once ? 0 : KN_FLOW_RECV_MULTISHOT;
     sqe->flags = KN_FLOW_BUFFER_SELECT;
     return 0;
 }

@@ -14,7 +14,7 @@ from knote.queue cimport Queue
 from knote.ring cimport Ring
 
 cdef int EVENTS, UPPER, ECHO, _EAGAIN, _EBUSY, _ECANCELED, _EINTR, _ENOBUFS
-cdef unsigned int ARMED, AWAITED, CLOSED, FINISHING, READING, SILENT
+cdef unsigned int ARMED, AWAITED, CLOSED, FINISHING, READING, SILENT, SLOW
 cdef unsigned long long NOTHING, QUEUE, ACCEPT, RECEIVE, SEND, ROOM
 
 
@@ -52,7 +52,7 @@ cdef class Streams(Driver):
     cdef _keep(self, Connection connection, bytes data)
     @cython.locals(connection=Connection)
     cdef _serve_kept(self)
-    @cython.locals(flow=Flow)
+    @cython.locals(flow=Flow, once=cython.bint)
     cdef _arm(self, Connection connection)
     @cython.locals(flow=Flow)
     cpdef send(self, Connection connection, object data)

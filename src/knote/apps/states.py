@@ -19,6 +19,8 @@ AWAITED = 128
 """The driver waits for room to send."""
 ARMED = 512
 """A ring receives from it."""
+SLOW = 1024
+"""It was paused: a ring receives from it one buffer at a time."""
 BEGUN = 256
 """The service knows of it."""
 
