@@ -10,7 +10,9 @@ from knote import (
     EV_DISABLE,
     EV_ENABLE,
     EV_KEEPUDATA,
+    EV_ONESHOT,
     EVFILT_READ,
+    EVFILT_TIMER,
     EVFILT_WRITE,
     NOTE_FILE_POLL,
     NOTE_NODATA,
@@ -21,6 +23,7 @@ from knote.apps.handler import Handler, deliver
 
 if TYPE_CHECKING:
     from knote.apps.inlet import Inlet
+    from knote.apps.meter import Meter
     from knote.apps.outlet import Outlet
 
 ROOM = 128 * 1024
@@ -28,7 +31,7 @@ ROOM = 128 * 1024
 
 # FILE_POLL: a file at its end is readable too, since reading says that this is the end (on every BSD a READ
 # knote without it is silent there, and a copier that waits for it hangs).
-_NOTES = NOTE_NODATA | NOTE_FILE_POLL
+NOTES = NOTE_NODATA | NOTE_FILE_POLL
 
 
 class Flow(Handler):
@@ -37,23 +40,32 @@ class Flow(Handler):
     READ is enabled while the buffer is empty and WRITE while the outlet has no room for what is in it; so an end
     that is not wanted costs nothing.  Errors do not leave ready(): read_error and write_error hold them, with
     the end's name as their filename, and the flow is done.
+    meter: says how much may be read now; while it says nothing, READ is disabled and a timer runs.
+    first: what was read of the inlet already.
     """
 
     __slots__ = (
-        "_added", "_buffer", "_inlet", "_outlet", "_queue", "_start", "_stop", "done", "read_error", "total",
-        "write_error",
+        "_buffer", "_inlet", "_listens", "_meter", "_outlet", "_queue", "_resting", "_start", "_stop", "_writes",
+        "done", "read_error", "total", "way", "write_error",
     )  # fmt: skip
 
-    def __init__(self, queue: kqueue, inlet: Inlet, outlet: Outlet) -> None:
+    def __init__(
+        self, queue: kqueue, inlet: Inlet, outlet: Outlet, *, meter: Meter | None = None, first: bytes = b""
+    ) -> None:
         self._queue = queue
         self._inlet = inlet
         self._outlet = outlet
+        self._meter = meter
         self._buffer = memoryview(bytearray(ROOM))
+        self._buffer[: len(first)] = first
         self._start = 0
-        self._stop = 0
-        self._added = False
+        self._stop = len(first)
+        self._listens = False  # READ is there and enabled
+        self._writes: bool | None = None  # WRITE is enabled; None: not added yet
+        self._resting = False
         self.done = False
         self.total = 0
+        self.way = "read and write"
         self.read_error: OSError | None = None
         self.write_error: OSError | None = None
 
@@ -65,39 +77,55 @@ class Flow(Handler):
     def start(self) -> None:
         """Wait for the first byte."""
         try:
-            self._queue.control([kevent(self._inlet.fd, EVFILT_READ, EV_ADD, _NOTES, 0, self)], 0)
+            self._queue.control([kevent(self._inlet.fd, EVFILT_READ, EV_ADD, NOTES, 0, self)], 0)
         except OSError as error:
             self.read_error = OSError(error.errno, error.strerror, self._inlet.name)
             self.done = True
+            return
+        self._listens = True
+        if self._stop:
+            if not self._outlet.patient:
+                self._write()
+            self._settle()
 
     def ready(self, event: kevent) -> None:
-        """An end is ready."""
+        """An end is ready, or the pause that the meter asked for is over."""
         if self.done:
             return
-        if event.filter == EVFILT_WRITE:
+        if event.filter == EVFILT_TIMER:
+            self._resting = False
+        elif event.filter == EVFILT_WRITE:
             self._write()
-            if self._start == self._stop and not self.done:
-                self._turn(EV_DISABLE, EV_ENABLE)
-        elif self._start == self._stop:
+        elif not self._busy():
             self._read()
+        self._settle()
 
-    def _read(self) -> None:
+    def _busy(self) -> bool:
+        """Whether what was read last has not been written everywhere."""
+        return self._start < self._stop
+
+    def _read(self) -> bool:
+        """Whether something was read."""
+        room = ROOM if self._meter is None else min(ROOM, self._meter.room())
+        if not room:
+            self._rest()
+            return False
         try:
-            count = self._inlet.read_into(self._buffer)
+            count = self._inlet.read_into(self._buffer[:room] if room < ROOM else self._buffer)
         except OSError as error:
             self.read_error = error
             self.stop()
-            return
-        if count < 0:
-            return
-        if count == 0:
-            self.stop()
-            return
+            return False
+        if count <= 0:
+            if count == 0:
+                self.stop()
+            return False
+        if self._meter is not None:
+            self._meter.spend(count)
         self._start, self._stop = 0, count
         if not self._outlet.patient:
             self._write()
-        if self._start < self._stop and not self.done:
-            self._turn(EV_ENABLE, EV_DISABLE)
+        return True
 
     def _write(self) -> None:
         try:
@@ -108,20 +136,39 @@ class Flow(Handler):
         self._start += count
         self.total += count
 
-    def _turn(self, write: int, read: int) -> None:
-        """Wait for the other end."""
-        changes = [kevent(self._inlet.fd, EVFILT_READ, read | EV_KEEPUDATA, _NOTES)]
-        if self._added:
-            changes.append(kevent(self._outlet.fd, EVFILT_WRITE, write | EV_KEEPUDATA, NOTE_NODATA))
-        else:
+    def _rest(self) -> None:
+        """Nothing may be read for now."""
+        assert self._meter is not None
+        self._resting = True
+        pause = kevent(id(self), EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, self._meter.pause(), self)
+        self._queue.control([pause], 0)
+
+    def _settle(self) -> None:
+        """Wait for what is wanted now, and for nothing else."""
+        if self.done:
+            return
+        write = self._start < self._stop
+        read = not self._resting and not self._busy()
+        changes = []
+        if read != self._listens:
+            change = (EV_ENABLE if read else EV_DISABLE) | EV_KEEPUDATA
+            changes.append(kevent(self._inlet.fd, EVFILT_READ, change, NOTES))
+        if write and self._writes is None:
             # Not before it is needed: a pipe that nobody reads refuses it, and nothing may ever be written.
             changes.append(kevent(self._outlet.fd, EVFILT_WRITE, EV_ADD, NOTE_NODATA, 0, self))
+        elif self._writes is not None and write != self._writes:
+            change = (EV_ENABLE if write else EV_DISABLE) | EV_KEEPUDATA
+            changes.append(kevent(self._outlet.fd, EVFILT_WRITE, change, NOTE_NODATA))
+        if not changes:
+            return
         try:
             self._queue.control(changes, 0)
         except OSError as error:
             self._broke(OSError(error.errno, error.strerror, self._outlet.name))
             return
-        self._added = True
+        self._listens = read
+        if write or self._writes is not None:
+            self._writes = write
 
     def _broke(self, error: OSError) -> None:
         self.write_error = error
@@ -131,12 +178,14 @@ class Flow(Handler):
         """Done: take the knotes back."""
         self.done = True
         self._delete(self._inlet.fd, EVFILT_READ)
-        if self._added:
+        if self._writes is not None:
             self._delete(self._outlet.fd, EVFILT_WRITE)
+        if self._resting:
+            self._delete(id(self), EVFILT_TIMER)
 
-    def _delete(self, fd: int, number: int) -> None:
+    def _delete(self, ident: int, number: int) -> None:
         try:
-            self._queue.control([kevent(fd, number, EV_DELETE)], 0)
+            self._queue.control([kevent(ident, number, EV_DELETE)], 0)
         except OSError:
             pass  # ENOENT: a pipe's WRITE knote goes with its reader, by itself
 

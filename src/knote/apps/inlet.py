@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import Any
+
+TYPE_CHECKING = False  # typing costs what starting Python does, and `knote cat` may have nothing to do but start
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Inlet:
@@ -14,18 +17,23 @@ class Inlet:
 
     A read that follows a READ event finds something, or the end; a socket is asked not to wait all the same.
     Only a pipe or terminal that another process reads at the same time can make a read wait for its next byte.
-    name: what errors call it.  sock: a socket of the program's own; without one, fd stays open when this closes.
+    name: what errors call it.  sock: a socket of the program's own, non-blocking; without one, fd stays open when
+    this closes.
+    kind: S_IFREG ...; size: of a regular file.
     Raises OSError for a closed descriptor and for a directory.
     """
 
-    __slots__ = ("_sock", "fd", "name")
+    __slots__ = ("_sock", "fd", "kind", "name", "own_socket", "size")
 
     def __init__(self, fd: int, name: str, sock: Any = None) -> None:
         self.fd = fd
         self.name = name
         self._sock: Any = sock
+        self.own_socket = sock is not None
         try:
-            mode = os.fstat(fd).st_mode
+            st = os.fstat(fd)
+            mode, self.size = st.st_mode, st.st_size
+            self.kind = stat.S_IFMT(mode)
             if stat.S_ISDIR(mode):
                 # Never readable for a kqueue, so it would be waited for in vain.
                 raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import stat
-from typing import Any
+
+TYPE_CHECKING = False  # see inlet.py
+if TYPE_CHECKING:
+    from typing import Any
 
 _PTY_SLAVES = range(136, 144)
 """Major numbers of /dev/pts/* (Documentation/admin-guide/devices.txt)."""
@@ -23,11 +27,15 @@ class Outlet:
       come first;
     - files and what else is always writable are just written.
 
-    name: what errors call it.  sock: a socket of the program's own; without one, fd stays open when this closes.
+    name: what errors call it.  sock: a socket of the program's own, non-blocking; without one, fd stays open when
+    this closes.
+    kind: S_IFREG ...; appends: whether O_APPEND is set; terminal: whether it is one.
     Raises OSError for a closed descriptor.
     """
 
-    __slots__ = ("_own", "_regular", "_sock", "fd", "name", "patient")
+    __slots__ = (
+        "_own", "_regular", "_sock", "appends", "fd", "kind", "name", "own_socket", "patient", "terminal",
+    )  # fmt: skip
 
     def __init__(self, fd: int, name: str, sock: Any = None) -> None:
         self.fd = fd
@@ -36,19 +44,27 @@ class Outlet:
         self._sock: Any = sock
         self._own = -1
         self._regular = False
+        self.appends = False
+        self.terminal = False
+        self.own_socket = sock is not None
+        self.kind = stat.S_IFSOCK
         if sock is not None:
             return
         try:
             st = os.fstat(fd)
+            flags = fcntl.fcntl(fd, fcntl.F_GETFL)
         except OSError as error:
             raise OSError(error.errno, error.strerror, name) from None
+        self.kind = stat.S_IFMT(st.st_mode)
+        self.appends = bool(flags & os.O_APPEND)
+        self.terminal = stat.S_ISCHR(st.st_mode) and os.isatty(fd)
         if stat.S_ISSOCK(st.st_mode):
             import socket
 
             self._sock = socket.socket(fileno=os.dup(fd))
         elif stat.S_ISREG(st.st_mode):
             self._regular = True
-        elif os.get_blocking(fd) and (stat.S_ISFIFO(st.st_mode) or os.isatty(fd)):
+        elif not flags & os.O_NONBLOCK and (stat.S_ISFIFO(st.st_mode) or self.terminal):
             self.patient = not self._reopen(st)
 
     def _reopen(self, st: os.stat_result) -> bool:

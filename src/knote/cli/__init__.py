@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-import signal
 import sys
-from collections.abc import Sequence
-from typing import Final
 
-VERBS: Final = {
+TYPE_CHECKING = False  # typing, enum under signal, importlib: each costs a tenth of what starting Python does
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+VERBS = {
     "serve": "a TCP server that answers in upper case, or whatever your function makes of the bytes",
     "cat": "copy files, pipes, sockets and terminals to standard output",
     "connect": "talk to a TCP server from a terminal, a pipe or a file",
@@ -18,7 +19,7 @@ VERBS: Final = {
     "bench": "what a kqueue costs here, beside what else could be written, with tables and plots",
 }
 
-_USAGE: Final = """\
+_USAGE = """\
 usage: knote VERB [OPTION...] [ARGUMENT...]
 
 Programs driven by kqueue(2), on Linux.
@@ -46,9 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             status = error.code if isinstance(error.code, int) else 1
         return status
     except BrokenPipeError:
-        return _die(signal.SIGPIPE)
+        return _die("SIGPIPE")
     except KeyboardInterrupt:
-        return _die(signal.SIGINT)
+        return _die("SIGINT")
     except OSError as error:
         from knote.cli.say import failure, say
 
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _verb(given: list[str], closed: frozenset[int]) -> int:
     name = given[0] if given else ""
     if name in VERBS:
-        return int(importlib.import_module(f"knote.cli.{name}").run(given[1:], closed))
+        return int(_module(name).run(given[1:], closed))
     from knote.cli.say import say, show
 
     if name in ("-h", "--help", "help"):
@@ -75,6 +76,10 @@ def _verb(given: list[str], closed: frozenset[int]) -> int:
     else:
         say(f"knote: {name!r} is no verb; there are {', '.join(VERBS)}. 'knote --help' tells more.")
     return 2
+
+
+def _module(name: str) -> Any:
+    return __import__(f"knote.cli.{name}", fromlist=["run"])
 
 
 def _usage() -> str:
@@ -106,9 +111,12 @@ def _plug() -> frozenset[int]:
         closed.add(fd)
 
 
-def _die(number: signal.Signals) -> int:
+def _die(name: str) -> int:
     """End by the signal itself, as programs in C do: a shell sees 128 + number, and a script that runs us in a
     loop stops at Ctrl-C, which an exit status of 130 would not tell it to."""
+    import signal
+
+    number = signal.Signals[name]
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
     return 128 + number  # blocked, by whoever started us

@@ -36,3 +36,41 @@ class Parser(argparse.ArgumentParser):
         """Say what is wrong and where to read on."""
         say(f"{self.prog}: {message}\nTry '{self.prog} --help'.")
         sys.exit(self._wrong)
+
+
+def file(action: argparse.Action) -> argparse.Action:
+    """The argument is a path: a shell completes it as one (shtab reads this attribute)."""
+    action.complete = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}  # type: ignore[attr-defined]
+    return action
+
+
+def size(text: str) -> float:
+    """'500K', '2.5M', '1GiB': units of 1024, as pv(1) takes them.  Above 0."""
+    number = text.upper().removesuffix("B").removesuffix("I")
+    scale = 1
+    if number[-1:] in ("K", "M", "G", "T"):
+        scale = 1024 ** ("KMGT".index(number[-1]) + 1)
+        number = number[:-1]
+    try:
+        value = float(number) * scale
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size above 0: write 4096, 500K, 2.5M or 1G")
+    return value
+
+
+def seconds(text: str) -> float:
+    """'5', '0.5', '300ms', '2m': not negative."""
+    number, scale = text, 1.0
+    for suffix, unit in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)):
+        if text.endswith(suffix):
+            number, scale = text.removesuffix(suffix), unit
+            break
+    try:
+        value = float(number) * scale
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: write seconds, or 300ms, 5s, 2m, 1h")
+    return value

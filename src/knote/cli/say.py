@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 
 
 def say(text: str) -> None:
@@ -33,7 +32,11 @@ def show(text: str) -> None:
 
 def quoted(name: str) -> str:
     """A file name as a shell would read it: as it is, or in quotes."""
-    return name if name in ("-", "standard output") else shlex.quote(name)
+    if name in ("-", "standard output"):
+        return name
+    import shlex  # and with it re
+
+    return shlex.quote(name)
 
 
 def failure(error: OSError) -> str:
