@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from knote.apps import client
+from knote.apps import dial
 from knote.apps.client import ConnectError, talk
 from knote.apps.server import Server
 from tests.apps.programs import (
@@ -227,8 +227,8 @@ def test_every_address_of_a_host_in_order(
     with listener() as door:
         closed = door.getsockname()
     asked: list[Any] = []
-    before = client._connect
-    monkeypatch.setattr(client, "_connect", lambda queue, sock, to: (asked.append(to), before(queue, sock, to))[1])
+    before = dial.begin
+    monkeypatch.setattr(dial, "begin", lambda sock, to: (asked.append(to), before(sock, to))[1])
 
     def found(*args: Any, **how: Any) -> Any:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", to) for to in (closed, server.address, closed)]

@@ -1,4 +1,4 @@
-"""HOST:PORT, read and written: [::1]:7000, 127.0.0.1:7000, example.org:http."""
+"""HOST:PORT, read and written: [::1]:7000, 127.0.0.1:7000, example.org:http; and the paths of UNIX sockets."""
 
 from __future__ import annotations
 
@@ -23,6 +23,21 @@ def split(text: str) -> tuple[str, str]:
     return host, port
 
 
+def unix_path(word: str) -> str | None:
+    """The path in 'unix:PATH', or a word with a slash in it, or '@NAME'; None for what can be no path."""
+    if word.startswith("unix:"):
+        path = word.removeprefix("unix:")
+        if not path:
+            raise AddressError("unix: has no path: write unix:PATH, or unix:@NAME for an abstract one")
+        return path
+    return word if "/" in word or word.startswith("@") else None
+
+
+def unix_name(path: str) -> str | bytes:
+    """What the socket calls take: an abstract name begins with a NUL, written @.  unix(7)"""
+    return b"\0" + path[1:].encode() if path.startswith("@") else path
+
+
 def number(port: str | int) -> int:
     """A port to listen on: 0 ... 65535."""
     try:
@@ -41,4 +56,6 @@ def join(host: str, port: str | int) -> str:
 
 def text(sockname: Any) -> str:
     """What getsockname() and getpeername() say, as HOST:PORT."""
+    if isinstance(sockname, bytes):
+        return "@" + sockname[1:].decode(errors="backslashreplace")
     return join(sockname[0], sockname[1]) if isinstance(sockname, tuple) else str(sockname)

@@ -3,137 +3,138 @@ other."""
 
 from __future__ import annotations
 
-import errno
 import os
-import socket
-from typing import Any
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
-from knote import EV_ADD, EV_ONESHOT, EVFILT_WRITE, kevent, kqueue
+from knote import kqueue
 from knote.apps import address
-from knote.apps.flow import Flow
-from knote.apps.handler import deliver
+from knote.apps.dial import ConnectError, dial, dial_unix
 from knote.apps.inlet import Inlet
+from knote.apps.line import secured
 from knote.apps.outlet import Outlet, file_name
+from knote.apps.session import Manners, Session
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+    from collections.abc import Callable
+
+    from knote.apps.line import Line
+
+__all__ = ["ConnectError", "Manners", "connect", "talk"]
 
 
-class ConnectError(OSError):
-    """No connection: unknown host, or none of its addresses answers.  The text is complete."""
-
-
-def connect(queue: kqueue, host: str, port: str | int) -> socket.socket:
-    """A connected, non-blocking socket: the host's addresses are tried in the order in which getaddrinfo(3) gives
-    them.  Raises ConnectError."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError) as error:
-        words = error.strerror if isinstance(error, OSError) else f"no valid host name ({error})"
-        raise ConnectError(errno.ENOENT, f"{address.join(host, port)}: {words}") from None
-    failures: list[str] = []
-    number = errno.EADDRNOTAVAIL
-    for family, kind, proto, _name, where in found:
-        try:
-            sock = socket.socket(family, kind, proto)
-            try:
-                _connect(queue, sock, where)
-            except BaseException:
-                sock.close()
-                raise
-            return sock
-        except OSError as error:
-            number = error.errno or number
-            failures.append(f"{address.text(where)}: {os.strerror(number)}")
-    raise ConnectError(number, "; ".join(dict.fromkeys(failures)))
-
-
-def _connect(queue: kqueue, sock: socket.socket, where: Any) -> None:
-    sock.setblocking(False)
-    rc = sock.connect_ex(where)
-    if rc == errno.EINPROGRESS:
-        # Writable once it is decided; how, only SO_ERROR tells.
-        queue.control([kevent(sock, EVFILT_WRITE, EV_ADD | EV_ONESHOT)], 0)
-        while not queue.control(None, 1, None):
-            pass
-        rc = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if rc:
-        raise OSError(rc, os.strerror(rc))
+def connect(queue: kqueue, host: str, port: str | int, *, timeout: float | None = None) -> socket.socket:
+    """A connected, non-blocking socket.  No host: port is the path of a UNIX socket.  Raises ConnectError."""
+    return dial(queue, host, port, timeout=timeout) if host else dial_unix(str(port), timeout=timeout)
 
 
 def talk(
-    host: str, port: str | int, *, stdin: int | None = 0, stdout: int = 1, engine: str | None = None
-) -> None:
+    host: str,
+    port: str | int,
+    *,
+    stdin: int | None = 0,
+    stdout: int = 1,
+    engine: str | None = None,
+    timeout: float | None = None,
+    listen: Callable[[str], None] | None = None,
+    tls: ssl.SSLContext | None = None,
+    tls_name: str | None = None,
+    manners: Manners = Manners(),  # noqa: B008  # a tuple, and never changes
+    raw: bool = False,
+    program: str | None = None,
+    attend: Callable[[kqueue, Session], None] | None = None,
+) -> int:
     """Connect, send what comes from stdin, write to stdout what the server says, until the server's end.
 
     At the end of stdin the connection is shut down for writing and read on.  Both directions run at once, each
     with one buffer, so that any amount goes through however slow the other end is.
+    host: empty for a UNIX socket, whose path is then the port.
     stdin: a descriptor; None for nothing to send.  How the descriptors block is not changed.
+    timeout: seconds until there is a connection, TLS's handshake not counted, which may take as long again.
+    listen: do not connect but take the first connection that comes; it gets the address that is listened on.
+    tls: says whom to trust; tls_name: whom the certificate must name, the host unless it is given.
+    raw: every key of the terminal that stdin is goes through, and Ctrl-] is the end.
+    program: a line for the shell, in the place of stdin and stdout.
+    attend: gets the queue and the session before anything goes, to add knotes of its own.
+    Returns the program's exit status; 128 and a signal's number if that ended a raw terminal; else 0.
     Raises ConnectError; OSError with the filename of the end that failed: standard input or output, or
     'HOST:PORT', also when the server closed before all of stdin was sent.
     """
-    with kqueue(engine=engine) as queue:
-        where = file_name(stdout)
-        screen = Outlet(stdout, f"standard output ({where})" if where.startswith("/") else "standard output")
+    with ExitStack() as stack:
+        queue = stack.enter_context(kqueue(engine=engine))
+        if program is None:
+            screen = _screen(stack, stdout)
+            keyboard = None if stdin is None else _keyboard(stack, stdin, raw=raw)
+        if listen is None:
+            sock = connect(queue, host, port, timeout=timeout)
+            name = address.join(host, port) if host else str(port)
+        else:
+            from knote.apps.answer import answer
+
+            sock, name = answer(queue, host, port, timeout=timeout, announce=listen)
+        stack.enter_context(sock)
+        line = secured(queue, sock, name, tls, tls_name or host or None, timeout, server=listen is not None)
+        if program is not None:
+            return _run(queue, line, program, manners, attend)
+        session = Session(queue, line, keyboard, screen, manners)
+        if attend is not None:
+            attend(queue, session)
+        if not (raw and stdin is not None and os.isatty(stdin)):
+            session.run()
+            return 0
+        from knote.apps.keys import Keys
+        from knote.apps.signals import HANGUP, StopSignals
+
+        assert isinstance(keyboard, Keys)
+        with StopSignals(queue, session.stop, HANGUP) as signals, keyboard:
+            session.run()
+        return 128 + signals.number if signals.number else 0
+
+
+def _screen(stack: ExitStack, fd: int) -> Outlet:
+    where = file_name(fd)
+    screen = Outlet(fd, f"standard output ({where})" if where.startswith("/") else "standard output")
+    stack.callback(screen.close)
+    return screen
+
+
+def _keyboard(stack: ExitStack, fd: int, *, raw: bool) -> Inlet:
+    keyboard: Inlet
+    if raw and os.isatty(fd):
+        from knote.apps.keys import Keys
+
+        keyboard = Keys(fd, "standard input")
+    else:
+        keyboard = Inlet(fd, "standard input")
+    stack.callback(keyboard.close)
+    return keyboard
+
+
+def _run(
+    queue: kqueue,
+    line: Line,
+    program: str,
+    manners: Manners,
+    attend: Callable[[kqueue, Session], None] | None,
+) -> int:
+    from knote.apps.command import Command
+
+    with Command(program) as command:
+        screen = Outlet(command.stdin, f"the input of {program!r}")
+
+        def ended() -> None:
+            screen.close()
+            command.close_stdin()
+
+        keyboard = Inlet(command.stdout, f"the output of {program!r}")
         try:
-            keyboard = None if stdin is None else Inlet(stdin, "standard input")
-            try:
-                with connect(queue, host, port) as sock:
-                    _Session(queue, sock, address.join(host, port), keyboard, screen).run()
-            finally:
-                if keyboard is not None:
-                    keyboard.close()
+            session = Session(queue, line, keyboard, screen, manners._replace(whole=True), ended)
+            if attend is not None:
+                attend(queue, session)
+            session.run()
         finally:
             screen.close()
-
-
-class _Session:
-    """The two flows of one connection."""
-
-    def __init__(
-        self, queue: kqueue, sock: socket.socket, name: str, keyboard: Inlet | None, screen: Outlet
-    ) -> None:
-        self._queue = queue
-        self._sock = sock
-        self._name = name
-        self._down = Flow(queue, Inlet(sock.fileno(), name, sock), screen)
-        self._up = None if keyboard is None else Flow(queue, keyboard, Outlet(sock.fileno(), name, sock))
-        self._shut = False
-
-    def run(self) -> None:
-        self._down.start()
-        if self._up is None:
-            self._half_close()
-        else:
-            self._up.start()
-        while not self._down.done:
-            if self._up is not None and self._up.done and not self._shut:
-                self._half_close()
-            deliver(self._queue.control(None, 8, None))
-        if self._up is not None and self._down.write_error is None and self._down.read_error is None:
-            self._send_the_rest(self._up)
-        self._outcome()
-
-    def _send_the_rest(self, up: Flow) -> None:
-        # The server says no more, and may still listen: what lies ready is sent.  Who sits at a terminal and types
-        # nothing, or holds a pipe open, is not waited for.
-        while not up.done:
-            events = self._queue.control(None, 8, None if up.pending else 0)
-            if not events:
-                break
-            deliver(events)
-
-    def _half_close(self) -> None:
-        self._shut = True
-        try:
-            self._sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass  # ENOTCONN: reset by the server; what can still be read says so
-
-    def _outcome(self) -> None:
-        error = self._down.write_error or self._down.read_error
-        if error is None and self._up is not None:
-            error = self._up.read_error
-            if self._up.write_error:
-                error = OSError(
-                    errno.EPIPE, "the server closed the connection before all of the input was sent", self._name
-                )
-        if error is not None:
-            raise error
+            keyboard.close()
+        return command.status()

@@ -147,6 +147,9 @@ class Flow(Handler):
         """Wait for what is wanted now, and for nothing else."""
         if self.done:
             return
+        if self._inlet.ended and not self._busy():
+            self.stop()
+            return
         write = self._start < self._stop
         read = not self._resting and not self._busy()
         changes = []

@@ -19,17 +19,18 @@ class Inlet:
     Only a pipe or terminal that another process reads at the same time can make a read wait for its next byte.
     name: what errors call it.  sock: a socket of the program's own, non-blocking; without one, fd stays open when
     this closes.
-    kind: S_IFREG ...; size: of a regular file.
+    kind: S_IFREG ...; size: of a regular file; ended: what was read last was the last.
     Raises OSError for a closed descriptor and for a directory.
     """
 
-    __slots__ = ("_sock", "fd", "kind", "name", "own_socket", "size")
+    __slots__ = ("_sock", "ended", "fd", "kind", "name", "own_socket", "size")
 
     def __init__(self, fd: int, name: str, sock: Any = None) -> None:
         self.fd = fd
         self.name = name
         self._sock: Any = sock
         self.own_socket = sock is not None
+        self.ended = False
         try:
             st = os.fstat(fd)
             mode, self.size = st.st_mode, st.st_size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import select
 import stat
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,15 @@ class Pump(Flow):
         self._ways: list[Way] = [] if first else ways(inlet, outlet)
         self._holes = holes
         self._enlarged = False
+
+    @property
+    def pending(self) -> int:
+        """As Flow.pending; where the bytes stay in the kernel, 1 while the source has some or is at its end."""
+        if not self._ways or self.done:
+            return super().pending
+        poll = select.poll()
+        poll.register(self._inlet.fd, select.POLLIN)
+        return int(bool(poll.poll(0)))
 
     def start(self) -> None:
         """Wait for the first byte."""

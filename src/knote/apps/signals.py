@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+HANGUP = (signal.SIGTERM, signal.SIGHUP)
+"""What ends a program that has a terminal to put in order first."""
+
 
 class StopSignals(Handler):
     """While the with block runs, SIGINT and SIGTERM call stop() from the queue's loop.
@@ -22,6 +25,7 @@ class StopSignals(Handler):
     that comes between the last look at pending signals and the wait runs when the wait is over (signal(7)).
     A second signal raises KeyboardInterrupt where the program stands, for a stop that hangs.
 
+    number: the last one that came, 0 before.
     Handlers and wakeup descriptor are as before after the block.  Main thread only, as signal.signal() says.
     """
 
@@ -35,6 +39,7 @@ class StopSignals(Handler):
         self._stop = stop
         self._numbers = numbers
         self._count = 0
+        self.number = 0
 
     def __enter__(self) -> StopSignals:
         self._read, self._write = socket.socketpair()
@@ -57,6 +62,7 @@ class StopSignals(Handler):
 
     def _arrived(self, number: int, frame: object) -> None:
         self._count += 1
+        self.number = number
         if self._count > 1:
             raise KeyboardInterrupt
 

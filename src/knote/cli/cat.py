@@ -92,7 +92,8 @@ class _Cat:
     def _attend(self, queue: kqueue) -> None:
         from knote.cli.status import watch
 
-        self._finish = watch(queue, self._tally, self._asked)
+        progress = self._asked is not None and self._asked.progress
+        self._finish = watch(queue, self._tally, progress=progress, as_json=self._json)
 
     def _usable(self) -> Iterator[str]:
         for name in self._names:

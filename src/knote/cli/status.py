@@ -14,7 +14,6 @@ from knote.apps.handler import Handler
 from knote.cli.say import say
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable
 
     from knote import kqueue
@@ -103,9 +102,8 @@ class _Status(Handler):
         self._show()
 
 
-def watch(queue: kqueue, tally: Tally, asked: argparse.Namespace | None) -> Callable[[], None] | None:
+def watch(queue: kqueue, tally: Tally, *, progress: bool, as_json: bool) -> Callable[[], None] | None:
     """Add the knotes that make it speak; returns what ends a display."""
-    as_json = asked is not None and asked.json
 
     def show() -> None:
         say(json.dumps({"event": "status", **as_dict(tally)}) if as_json else lines(tally))
@@ -115,7 +113,7 @@ def watch(queue: kqueue, tally: Tally, asked: argparse.Namespace | None) -> Call
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # it would end us; a knote sees what is ignored, too
     changes.append(kevent(signal.SIGUSR1, EVFILT_SIGNAL, EV_ADD, 0, 0, _Status(show)))
     finish = None
-    if asked is not None and asked.progress:
+    if progress:
         every, draw, finish = _display(tally, show, as_json=as_json)
         changes.append(kevent(id(tally), EVFILT_TIMER, EV_ADD, 0, every, _Status(draw)))
     queue.control(changes, 0)

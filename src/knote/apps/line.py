@@ -1,0 +1,56 @@
+"""A connection, as a conversation sees it: where its bytes come from, where they go, how our half of it ends."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from knote.apps.inlet import Inlet
+from knote.apps.outlet import Outlet
+
+if TYPE_CHECKING:
+    import ssl
+
+    from knote import kqueue
+
+
+DONE, ROOM, READ = range(3)
+"""What Line.end() says: it is said; the socket has no room for it; what has come must be read before."""
+
+
+class Line:
+    """A socket by itself.  sock: connected, non-blocking; it stays its owner's."""
+
+    def __init__(self, sock: socket.socket, name: str) -> None:
+        self.sock = sock
+        self.name = name
+        self.inlet = Inlet(sock.fileno(), name, sock)
+        self.outlet = Outlet(sock.fileno(), name, sock)
+
+    def end(self) -> int:
+        """Nothing more will be sent: DONE; else call again when what stood in the way is over."""
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # ENOTCONN: reset by the other side; what can still be read says so
+        return DONE
+
+
+def secured(
+    queue: kqueue,
+    sock: socket.socket,
+    name: str,
+    context: ssl.SSLContext | None,
+    host: str | None,
+    timeout: float | None,
+    *,
+    server: bool = False,
+) -> Line:
+    """The line over a socket; with a context, once TLS has shaken hands.  Raises ConnectError."""
+    if context is None:
+        return Line(sock, name)
+    from knote.apps.secure import TlsLine
+
+    line = TlsLine(sock, name, context, server=server, host=None if server else host)
+    line.shake_hands(queue, timeout)
+    return line
