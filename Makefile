@@ -23,7 +23,7 @@ SOURCES := src tests setup.py .ci $(wildcard bench examples)
 .DEFAULT_GOAL := help
 .PHONY: help run test lint checkers ruff mypy imports cython headers
 .PHONY: test-engines test-compiled test-interpreted test-checked matrix cpython dist test-dist bench bench-docs clean
-.PHONY: clients soak-attack soak-cycles soak-model soak-owners sandbox sanitize tsan
+.PHONY: pages clients soak-attack soak-cycles soak-model soak-owners sandbox sanitize tsan
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z].*: .*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -133,6 +133,10 @@ tsan:  ## the C room from many threads, under ThreadSanitizer and under the two 
 	      setarch "$$(uname -m)" -R "$$made/program" || exit 1; \
 	  done; \
 	done
+
+pages:  ## man pages and completions into build/pages
+	@$(ENVS) build interpreted
+	.venv/interpreted-$(VERSION)/bin/python -m knote.cli.pages build/pages
 
 dist:  ## sdist and wheels into dist/
 	@$(ENVS) dist

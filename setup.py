@@ -210,4 +210,31 @@ if BUILDING:
     if COMPILE:
         EXTENSIONS = [extension(*item) for item in buildinfo.compilable(PACKAGE).items()]
 
-setup(ext_modules=EXTENSIONS, cmdclass={"build_ext": BuildExt, "build_py": BuildPy})
+def pages():
+    """Man pages and completions, from the parsers of the verbs: what is built takes in a new verb by itself.
+
+    Where the tools are missing, or the sources do not run, there are none: nobody needs them to use knote.
+    """
+    made, source = Path("build/pages"), PACKAGE / "cli/pages.py"
+    if not {"bdist_wheel", "install"} & set(sys.argv) or not source.exists():
+        return []
+    # Before what pip's build isolation has put there.
+    path = os.pathsep.join(filter(None, ["src", os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "knote.cli.pages", str(made)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        print(f"*** no man pages and no completions: {why}", file=sys.stderr)
+        return []
+    found = {}
+    for name in done.stdout.splitlines():
+        found.setdefault(str(Path(name).parent.relative_to(made)), []).append(name)
+    return sorted(found.items())
+
+
+setup(
+    ext_modules=EXTENSIONS,
+    data_files=pages(),
+    cmdclass={"build_ext": BuildExt, "build_py": BuildPy},
+)

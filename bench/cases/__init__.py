@@ -2,6 +2,7 @@
 
 from bench.cases import (
     aio,
+    cat,
     changes,
     curves,
     exits,
@@ -43,4 +44,5 @@ CASES: tuple[Case, ...] = (
     footprint.CASE,
     start.CASE,
     proactor.CASE,
+    cat.CASE,
 )

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.needs("bench/")
 
 CASES = (
     "wait-nodata", "wait-data", "changes", "idle", "serve", "wake", "timers", "exits", "files", "aio", "solaris",
-    "curves", "lists", "libevent", "timeouts", "nested", "footprint", "start", "proactor",
+    "curves", "lists", "libevent", "timeouts", "nested", "footprint", "start", "proactor", "cat",
 )  # fmt: skip
 MARKS: dict[str, Any] = {"files": pytest.mark.needs("watchfiles")} | dict.fromkeys(
     ("curves", "libevent", "timeouts"),

@@ -15,6 +15,7 @@ VERBS = {
     "cat": "copy files, pipes, sockets and terminals to standard output",
     "connect": "talk to a TCP server from a terminal, a pipe or a file",
     "engines": "the kernel mechanisms that a kqueue can run on, which is taken, and why",
+    "completion": "completion of verbs, options and files for bash, zsh, fish, tcsh",
     "caps": "what this kernel and this sandbox give, each 'no' with its reason",
     "bench": "what a kqueue costs here, beside what else could be written, with tables and plots",
 }
@@ -79,11 +80,12 @@ def _verb(given: list[str], closed: frozenset[int]) -> int:
 
 
 def _module(name: str) -> Any:
+    """What runs a verb."""
     return __import__(f"knote.cli.{name}", fromlist=["run"])
 
 
 def _usage() -> str:
-    return _USAGE.format(verbs="\n".join(f"  {name:<9} {text}" for name, text in VERBS.items()))
+    return _USAGE.format(verbs="\n".join(f"  {name:<11} {text}" for name, text in VERBS.items()))
 
 
 def _version() -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from knote.cli.say import say, show
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Parser(argparse.ArgumentParser):
@@ -36,6 +39,30 @@ class Parser(argparse.ArgumentParser):
         """Say what is wrong and where to read on."""
         say(f"{self.prog}: {message}\nTry '{self.prog} --help'.")
         sys.exit(self._wrong)
+
+
+class _Captured(Exception):
+    """Carries a parser out of the verb that made it."""
+
+
+def captured(run: Callable[[list[str], frozenset[int]], int]) -> argparse.ArgumentParser | None:
+    """The parser of a verb, which its run() makes: so whatever a verb takes is in man pages and completions, and
+    nobody has to list it a second time.  None where it reads no command line: what it needs is not here.  For
+    the making of pages only: meanwhile argparse does nothing else, for no thread."""
+
+    def carry(parser: argparse.ArgumentParser, *words: Any, **how: Any) -> Any:
+        raise _Captured(parser)
+
+    before = argparse.ArgumentParser.parse_known_args
+    argparse.ArgumentParser.parse_known_args = carry  # type: ignore[assignment, method-assign]
+    try:
+        run(["--help"], frozenset())
+    except _Captured as found:
+        parser: argparse.ArgumentParser = found.args[0]
+        return parser
+    finally:
+        argparse.ArgumentParser.parse_known_args = before  # type: ignore[method-assign]
+    return None
 
 
 def file(action: argparse.Action) -> argparse.Action:
