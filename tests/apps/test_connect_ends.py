@@ -205,6 +205,42 @@ def test_the_server_ends_first_and_listens(engine: str, kind: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_the_server_ends_first_and_our_input_trickles(engine: str, kind: str, tmp_path: Path) -> None:
+    """UNIX and TLS tell that it listens; with TCP it has to be said."""
+    heard: list[bytes] = []
+    r, w = os.pipe()
+
+    def behave(sock: Any) -> None:
+        half_close(sock)
+        heard.append(sock.recv(10))
+        os.write(w, b"late")
+        os.close(w)
+        heard.append(to_the_end(sock))
+
+    os.write(w, b"early")
+    with served(kind, tmp_path, behave) as place, ends(b"") as (_, stdout, result):
+        manners = Manners(whole=kind == "tcp")
+        assert talk(*place.where, stdin=r, stdout=stdout, engine=engine, manners=manners, **place.how) == 0
+        assert result() == b""
+    os.close(r)
+    assert heard == [b"early", b"late"]
+
+
+@pytest.mark.parametrize("kind", ["unix", "tls"])
+def test_the_server_ends_then_goes_and_we_say_nothing(engine: str, kind: str, tmp_path: Path) -> None:
+    def behave(sock: Any) -> None:
+        sock.sendall(b"bye")
+        half_close(sock)
+
+    r, w = os.pipe()
+    with served(kind, tmp_path, behave) as place, ends(b"") as (_, stdout, result):
+        assert talk(*place.where, stdin=r, stdout=stdout, engine=engine, **place.how) == 0
+        assert result() == b"bye"
+    os.close(r)
+    os.close(w)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_both_at_once(engine: str, kind: str, tmp_path: Path) -> None:
     """What we say comes back while we say it: an echo of more than all buffers hold."""
 

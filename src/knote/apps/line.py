@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,16 @@ class Line:
         self.name = name
         self.inlet = Inlet(sock.fileno(), name, sock)
         self.outlet = Outlet(sock.fileno(), name, sock)
+
+    def listens(self) -> bool:
+        """Whether the other side, which says no more, certainly still listens.  A UNIX socket tells a half-close
+        from a close; TCP does not, until something is sent."""
+        return self.sock.family == socket.AF_UNIX and not self._state() & select.POLLHUP
+
+    def _state(self) -> int:
+        poll = select.poll()
+        poll.register(self.sock, select.POLLRDHUP)
+        return sum(events for _, events in poll.poll(0))
 
     def end(self) -> int:
         """Nothing more will be sent: DONE; else call again when what stood in the way is over."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import select
 import socket
 import ssl
 from time import monotonic
@@ -100,6 +101,10 @@ class TlsLine(Line):
                 self._left = self._left[self.sock.send(self._left, socket.MSG_NOSIGNAL) :]
             except BlockingIOError:
                 return False
+
+    def listens(self) -> bool:
+        """As Line.listens: after close_notify, as long as the socket itself is not closed."""
+        return not self._state() & (select.POLLRDHUP | select.POLLHUP | select.POLLERR)
 
     def end(self) -> int:
         """As Line.end: close_notify, and the socket stays open for both."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from knote import (
     EV_ADD,
+    EV_CLEAR,
     EV_DELETE,
     EV_ONESHOT,
     EVFILT_READ,
@@ -68,6 +69,7 @@ class Session(Handler):
         self._ends = False  # ... and Line.end() is not through yet
         self._waits = False  # ... because the socket has no room
         self._lingers = False
+        self._watches = False
         self._over = False
         self._late = False
         self._null: Outlet | None = None
@@ -115,14 +117,18 @@ class Session(Handler):
 
     def _finished(self) -> bool:
         if not self._manners.whole:
-            return self._down.done
+            if self.up is None or self.up.done or not self._down.done:
+                return self._down.done
+            return not (self._clean() and self._line.listens())
         return self._down.done and (self.up is None or self.up.done) and not self._ends
 
     def _clean(self) -> bool:
         return self._down.write_error is None and self._down.read_error is None
 
     def ready(self, event: kevent) -> None:
-        """The line has room for its last words, or a clock ran down."""
+        """The line has room for its last words, its other end has gone, or a clock ran down."""
+        if event.filter == EVFILT_READ:
+            return  # the other side listened, and maybe has gone: _finished() looks
         if event.filter == EVFILT_WRITE:
             self._waits = False
         elif event.ident == id(self):
@@ -148,6 +154,9 @@ class Session(Handler):
                 self._queue.control([self._clock("linger", self._manners.linger)], 0)
         if self._ends and not self._waits:
             self._end()
+        if self._down.done and not self._watches and not self._finished():
+            self._watches = True
+            self._queue.control([kevent(self._line.sock, EVFILT_READ, EV_ADD | EV_CLEAR, NOTE_NODATA, 0, self)], 0)
         if self._down.done and self._screen_ended is not None:
             self._screen_ended()
             self._screen_ended = None

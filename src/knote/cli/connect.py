@@ -50,6 +50,7 @@ def parser() -> Parser:
     half = made.add_argument_group("who ends first, as with nc(1)")
     half.add_argument("-N", action="store_true", help="close the sending side at the end of input: the default")
     half.add_argument("--keep-open", action="store_true", help="leave it open: some take that for a hang-up")
+    half.add_argument("--whole", action="store_true", help="wait for the end of input, whoever ended before")
     half.add_argument("-q", "--linger", metavar="TIME", type=seconds, help="end so long after the end of input")
     mode = made.add_argument_group("terminals").add_mutually_exclusive_group()
     mode.add_argument("--line", action="store_true", help="lines, edited by the terminal: the default")
@@ -91,7 +92,7 @@ def run(arguments: list[str], closed: frozenset[int]) -> int:
             listen=_announce if asked.listen else None,
             tls=_context(command, asked),
             tls_name=asked.servername,
-            manners=Manners(not asked.keep_open, asked.linger, asked.idle or None),
+            manners=Manners(not asked.keep_open, asked.linger, asked.idle or None, asked.whole),
             raw=asked.raw,
             program=asked.exec,
             attend=attend,
