@@ -318,6 +318,60 @@ def test_threads(dp: Any) -> None:
         two.close()
 
 
+@pytest.mark.parametrize("how", ["later", "now", "hung up", "file", "closed"])
+@pytest.mark.parametrize("others", [0, 3])
+def test_changed_while_another_thread_sleeps(dp: Any, pipe: Pipe, tmp_path: Path, how: str, others: int) -> None:
+    """poll(4D): DP_POLL waits for the set as it becomes."""
+    idle = [Pipe() for _ in range(others)]
+    for each in idle:
+        dp.register(each.r, IN)
+    found: list[Any] = []
+    sleeper = threading.Thread(target=lambda: found.append(dp.poll(SOON_MS)))
+    sleeper.start()
+    wait_until(lambda: _sleeps(sleeper))
+    number, revents = pipe.r, IN
+    if how == "now":
+        pipe.write(b"x")
+    elif how == "hung up":
+        sock = socket.socket()  # which only poll(2) knows
+        number, revents = sock.fileno(), HUP
+    elif how == "file":
+        file = (tmp_path / "file").open("wb")
+        number = file.fileno()
+    elif how == "closed":
+        pipe.close_r()
+        revents = NVAL
+    dp.register(number, IN)
+    if how == "later":
+        pipe.write(b"x")
+    sleeper.join(SOON)
+    assert found == [[(number, revents)]]
+    for each in idle:
+        each.close()
+    if how == "hung up":
+        sock.close()
+    if how == "file":
+        file.close()
+
+
+def test_taken_out_while_another_thread_sleeps(dp: Any, pipe: Pipe) -> None:
+    """It is no longer reported."""
+    dp.register(pipe.r, IN)
+    found: list[Any] = []
+    sleeper = threading.Thread(target=lambda: found.append(dp.poll(100)))
+    sleeper.start()
+    wait_until(lambda: _sleeps(sleeper))
+    dp.unregister(pipe.r)
+    pipe.write(b"x")
+    sleeper.join(SOON)
+    assert found == [[]]
+
+
+def _sleeps(thread: threading.Thread) -> bool:
+    with open(f"/proc/self/task/{thread.native_id}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0] == "S"
+
+
 def test_against_poll(dp: Any) -> None:
     """poll(2) is the oracle, over everything that a few descriptors go through."""
     chance = random.Random(7)

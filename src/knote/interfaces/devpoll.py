@@ -50,7 +50,7 @@ class DevPoll:
     A number that is closed stays in the set and is reported POLLNVAL; one that is reused means the new file
     (S-350).  A file that is always ready is always reported (S-359).  In a forked child every operation raises
     OSError(EACCES) (S-354).
-    Threads: any may change the set while others poll; a poll that sleeps sees a change when it is called next.
+    Threads: any may change the set while others poll; a poll that sleeps sees it at once.
     Source: poll(4D) of illumos; CPython's select.devpoll (spec S-346 ... S-359).
     """
 

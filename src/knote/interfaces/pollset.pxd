@@ -24,6 +24,7 @@ cdef class PollSet:
     cdef int _shared
     cdef Py_ssize_t _turn
     cdef int _given
+    cdef int _waiting
     cdef list _next
     cpdef close(self)
     cpdef int fileno(self) except -1
@@ -33,6 +34,7 @@ cdef class PollSet:
     cpdef remove(self, number)
     @cython.locals(wanted=cython.int, before=cython.int, dirty=dict)
     cdef _tell(self)
+    cdef _wake(self)
     @cython.locals(wanted=cython.int)
     cdef int _sort(self, number) except -1
     cdef list _control(self, list changes, Py_ssize_t room, seconds)
@@ -40,8 +42,9 @@ cdef class PollSet:
     cdef _apply(self, list changes)
     cdef _look(self, list numbers)
     cdef _look_at_a_few(self)
-    @cython.locals(asleep=cython.int)
     cpdef list wait(self, int ms, Py_ssize_t room)
+    @cython.locals(asleep=cython.int)
+    cdef list _wait(self, int ms, Py_ssize_t room)
     @cython.locals(event=Event, events=list, found=dict, i=cython.Py_ssize_t, limit=cython.Py_ssize_t)
     cdef list _ready(self, Py_ssize_t room, seconds)
     @cython.locals(event=Event)

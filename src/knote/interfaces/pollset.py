@@ -18,7 +18,20 @@ import time
 from typing import Any, Final
 
 import knote
-from knote import EV_ADD, EV_CLEAR, EV_DELETE, EV_EOF, EV_ERROR, EVFILT_READ, EVFILT_WRITE, errors, kevent, kqueue
+from knote import (
+    EV_ADD,
+    EV_CLEAR,
+    EV_DELETE,
+    EV_EOF,
+    EV_ERROR,
+    EVFILT_READ,
+    EVFILT_USER,
+    EVFILT_WRITE,
+    NOTE_TRIGGER,
+    errors,
+    kevent,
+    kqueue,
+)
 
 _IN: Final = select.POLLIN | select.POLLRDNORM
 _OUT: Final = select.POLLOUT | select.POLLWRNORM
@@ -56,12 +69,12 @@ _A_FEW: Final = 8
 class PollSet:
     """What is watched, by number, and the kqueue that waits for it.
 
-    Threads: any may change the set while others wait; a wait sees a change when it is called next.
+    Threads: any may change the set while others wait; who sleeps is woken to see it.
     """
 
     __slots__ = (
         "_dirty", "_exact", "_fixed", "_given", "_masks", "_next", "_odd", "_queue", "_shared", "_turn",
-        "_watched", "closed",
+        "_waiting", "_watched", "closed",
     )  # fmt: skip
 
     def __init__(self, engine: str | None) -> None:
@@ -72,6 +85,8 @@ class PollSet:
         """What was asked, by number."""
         self._watched: dict[int, int] = {}
         """Which knotes the queue has for it."""
+        self._waiting = 0
+        """How many calls may sleep, or are about to."""
         self._dirty: dict[int, None] = {}
         """Changed since the queue was told, in that order."""
         self._odd: set[int] = set()
@@ -112,11 +127,20 @@ class PollSet:
         """Watch number for what the mask says, too."""
         self._masks[number] = self._masks.get(number, 0) | mask
         self._dirty[number] = None
+        if self._waiting:
+            self._wake()
 
     def remove(self, number: int) -> None:
         """Watch it no more, if it is."""
         if self._masks.pop(number, None) is not None:
             self._dirty[number] = None
+            if self._waiting:
+                self._wake()
+
+    def _wake(self) -> None:
+        """What was changed is told to the queue now, and one who sleeps looks at what no kevent tells."""
+        self._tell()
+        self._control([kevent(0, EVFILT_USER, EV_ADD | EV_CLEAR, NOTE_TRIGGER)], 0, 0)
 
     def _tell(self) -> None:
         """Have the queue watch what was changed.  All that a number wants is added anew, not only what it lacks:
@@ -212,8 +236,16 @@ class PollSet:
 
     def wait(self, ms: int, room: int) -> list[tuple[int, int]]:
         """What is ready within ms milliseconds (-1: for ever), at most room of them (-1: all): number, revents."""
-        if room < 0:
-            room = len(self._masks)
+        if ms == 0:
+            return self._wait(0, room)
+        # Before the changes are looked at: who makes one from now on wakes this call.
+        self._waiting += 1
+        try:
+            return self._wait(ms, room)
+        finally:
+            self._waiting -= 1
+
+    def _wait(self, ms: int, room: int) -> list[tuple[int, int]]:
         if self._dirty:
             self._tell()
         if ms == 0:
@@ -244,6 +276,8 @@ class PollSet:
 
     def _ready(self, room: int, seconds: float | None) -> list[tuple[int, int]]:
         found = None
+        if room < 0:
+            room = len(self._masks)
         if self._odd or self._fixed:
             found = self._asked_of_poll(self._odd | self._fixed) or None
             if found is not None:
@@ -274,6 +308,8 @@ class PollSet:
         """The events and what was found before made one list, by number."""
         doubtful = set()
         for event in events:
+            if event.filter == EVFILT_USER:
+                continue  # _wake()'s
             number, bits = event.udata
             if event.flags & (EV_EOF | EV_CLEAR) or number in self._exact:
                 doubtful.add(number)
