@@ -82,10 +82,16 @@ class Upper(asyncio.Protocol):
         self.transport.write(data.upper())
 
 
+async def _for_ever(server: asyncio.Server) -> None:
+    # Not server.serve_forever(): after that rloop 0.5 does not listen.
+    await asyncio.Event().wait()
+    server.close()
+
+
 async def serve_protocol() -> None:
     """Serve on the running loop."""
     server = await asyncio.get_running_loop().create_server(Upper, sock=listen())
-    await server.serve_forever()
+    await _for_ever(server)
 
 
 def by_asyncio() -> None:
@@ -109,7 +115,7 @@ async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 async def serve_streams() -> None:
     """Serve on the running loop."""
     server = await asyncio.start_server(converse, sock=listen())
-    await server.serve_forever()
+    await _for_ever(server)
 
 
 def on_loop(factory: str, style: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
