@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from knote import errors
 from knote.listio import Listio
 from knote.request import Request, arm, disarm
 from knote.verbs import AIO_ALLDONE, AIO_CANCELED, AIO_NOTCANCELED, LAUNCH, WHICH
@@ -151,7 +152,10 @@ def _one(kq: kqueue, request: Request) -> Request:
 
 
 def _launch(kq: kqueue, requests: list[Request], listio: Listio | None) -> None:
-    queue = kq._home()
+    try:
+        queue = kq._home()
+    except AttributeError:
+        raise errors.not_a_queue(kq) from None
     arm(requests)
     try:
         queue.serve(LAUNCH, requests, listio)

@@ -276,7 +276,19 @@ def request_busy(what: str) -> ValueError:
 
 
 def not_a_request(thing: object) -> TypeError:
-    return TypeError(f"a {type(thing).__name__} is no knote.aio.Request")
+    return TypeError(f"this {type(thing).__name__} is no knote.aio.Request")
+
+
+def not_a_queue(thing: object) -> TypeError:
+    return TypeError(f"this {type(thing).__name__} is no knote.kqueue, which requests are submitted to")
+
+
+def no_descriptor(thing: object) -> TypeError:
+    return TypeError(f"this {type(thing).__name__} is neither a descriptor nor has it a fileno(): open it first")
+
+
+def too_large(fd: int, offset: int, flags: int) -> OverflowError:
+    return OverflowError(f"fd {fd}, offset {offset}, flags {flags}: one of them is larger than the kernel's")
 
 
 def request_idle(what: str) -> ValueError:

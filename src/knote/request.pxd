@@ -6,7 +6,7 @@ from knote.listio cimport Listio
 
 cdef int READ, WRITE, FSYNC, FDATASYNC, ACCEPT, CONNECT, RECV, RECVFROM, SEND, SENDTO
 cdef int IDLE, ARMED, FLYING, DONE
-cdef int AIO_ALLDONE, _EINPROGRESS
+cdef int AIO_ALLDONE, _EINPROGRESS, _INT_MAX
 
 
 cdef class Request:

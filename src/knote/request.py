@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import operator
 import os
 import socket
 import struct
@@ -54,11 +55,14 @@ _EINPROGRESS = errno.EINPROGRESS
 _HEAD = struct.Struct("@PIPNPNi0P")
 """struct msghdr."""
 _IOVEC = struct.Struct("@PN")
+_INT_MAX = 0x7FFFFFFF
 _ADDRESS_MAX = 128
 """sizeof(struct sockaddr_storage)."""
 
 
 def _number(fd: Descriptor) -> int:
+    if not isinstance(fd, int) and not hasattr(fd, "fileno"):
+        raise errors.no_descriptor(fd)
     number = fd if isinstance(fd, int) else fd.fileno()
     if number < 0:
         raise errors.os_error(errno.EBADF, f"{number} is no descriptor")
@@ -180,13 +184,17 @@ class Request:
         """Take hold of the buffer, before the queue's lock is taken: a buffer's owner may be Python code."""
         if self.state == ARMED or self.state == FLYING or self.knote is not None:
             raise errors.request_busy(self.op_name)
+        # Attributes may have been changed, and what a carrier chokes on would be under way for ever.  (Where they
+        # are C integers, those refuse it.)
+        if (self.offset | self.flags) >> 63 or self.fd > _INT_MAX:
+            raise errors.too_large(self.fd, self.offset, self.flags)
         before = self.state
         self.state = ARMED
         self.value = 0
         self.waiting = False
         self.cancelling = False
         self.retried = False
-        if self.buffer is not None:
+        if self.op != FSYNC and self.op != FDATASYNC and self.op != ACCEPT:
             try:
                 self.pin = Pin(self.buffer, self.op == READ or self.op == RECV or self.op == RECVFROM)
             except (BufferError, TypeError) as error:
@@ -344,9 +352,10 @@ def _target(buffer: Any) -> Any:
 
 
 def _offset(offset: int) -> int:
-    if offset < 0:
-        raise errors.negative_offset(offset)
-    return offset
+    place = operator.index(offset)
+    if place < 0:
+        raise errors.negative_offset(place)
+    return place
 
 
 def packed(fd: int, address: Any) -> bytes:

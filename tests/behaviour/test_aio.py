@@ -104,12 +104,45 @@ def test_what_cannot_be_read_into(kq: Any, backend: str, file: int, buffer: Any)
 def test_wrong_numbers(kq: Any, backend: str, file: int) -> None:
     with pytest.raises(ValueError, match="offset -1"):
         aio.read(kq, file, 10, -1)
+    with pytest.raises(TypeError, match="as an integer"):
+        aio.read(kq, file, 10, 1.5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="-5 bytes"):
         aio.read(kq, file, -5)
     with pytest.raises(OSError, match="no descriptor"):
         aio.read(kq, -1, 5)
     with pytest.raises(TypeError, match="no knote"):
         aio.submit(kq, [3])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="is no knote"):
+        aio.read(3, file, 10)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="neither a descriptor"):
+        aio.read(kq, "/etc/passwd", 10)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("offset", "1", TypeError),
+        ("offset", 1 << 70, OverflowError),
+        ("offset", 1 << 63, OverflowError),
+        ("fd", 1 << 40, OverflowError),
+        ("fd", "0", TypeError),
+        ("flags", "2", TypeError),
+        ("buffer", None, TypeError),
+    ],
+)
+def test_what_no_kernel_takes(
+    kq: Any, backend: str, file: int, name: str, value: Any, error: type[Exception]
+) -> None:
+    """Refused where it is set or when it is submitted; nothing has begun, and the request can be mended."""
+    request = aio.Request.read(file, 10)
+    before = getattr(request, name)
+    with pytest.raises(error):
+        setattr(request, name, value)
+        aio.submit(kq, [request])
+    assert kq.knotes() == []
+    setattr(request, name, before)
+    aio.submit(kq, [request])
+    assert only(kq).data == 10
 
 
 def test_writes_and_syncs(kq: Any, backend: str, file: int) -> None:
