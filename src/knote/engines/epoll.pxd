@@ -5,7 +5,7 @@ from knote._kernel.epoll cimport Epoll
 from knote._kernel.time cimport now_ns
 from knote.engines.base cimport Engine
 
-cdef int ADD, DEL, MOD, CLOCK_MONOTONIC, _EEXIST, _ENOENT, _EBADF, _EPERM
+cdef int ADD, DEL, MOD, CLOCK_MONOTONIC, _EEXIST, _ENOENT, _EBADF, _EPERM, _ENOSPC
 
 
 cdef class EpollEngine(Engine):

@@ -38,6 +38,7 @@ _EEXIST = errno.EEXIST
 _ENOENT = errno.ENOENT
 _EBADF = errno.EBADF
 _EPERM = errno.EPERM
+_ENOSPC = errno.ENOSPC
 
 
 class EpollEngine(Engine):
@@ -91,11 +92,13 @@ class EpollEngine(Engine):
         return rc
 
     def holds(self, fd: int) -> bool:
-        """Engine.holds(): epoll says EEXIST of a file that it knows by this number, and nothing else changes."""
+        """Engine.holds(): epoll says EEXIST of a file that it knows by this number, and nothing else changes.
+        EBADF, EPERM, ENOSPC say that it is not; a call that was not carried out says nothing, and no knote goes
+        for it."""
         rc = self._ep.ctl(ADD, fd, 0, fd)
         if rc == 0:
             self._ep.ctl(DEL, fd, 0, fd)
-        return rc == -_EEXIST
+        return rc != 0 and rc != -_EBADF and rc != -_EPERM and rc != -_ENOSPC
 
     def stage(self, fd: int, old: int, new: int, token: int) -> int:
         """Engine.stage()."""
