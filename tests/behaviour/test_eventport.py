@@ -14,7 +14,22 @@ import pytest
 
 import knote
 from knote import eventport as ep
-from tests.behaviour.ports import AIO, ALERT, FD, HUP, IN, MQ, OUT, PRI, TIMER, USER, nothing, port, refused
+from tests.behaviour.ports import (
+    AIO,
+    ALERT,
+    FD,
+    HUP,
+    IN,
+    MQ,
+    OUT,
+    PRI,
+    TIMER,
+    USER,
+    nothing,
+    port,
+    readable,
+    refused,
+)
 from tests.support.plumbing import Pair, Pipe
 from tests.support.waiting import SOON
 
@@ -29,7 +44,7 @@ def test_the_descriptor(port: ep.Port, pipe: Pipe) -> None:
     ep.port_associate(port, FD, pipe.r, IN)
     nothing(port)
     pipe.write(b"x")
-    assert select.select([port], [], [], SOON)[0]
+    assert readable(port, SOON)
     assert ep.port_get(port, 0).portev_object == pipe.r
 
 
@@ -130,7 +145,7 @@ def test_no_longer_so(port: ep.Port, pipe: Pipe) -> None:
     """S-363: asked again at retrieval; the association stays."""
     ep.port_associate(port, FD, pipe.r, IN)
     pipe.write(b"x")
-    assert select.select([port], [], [], SOON)[0]
+    assert readable(port, SOON)
     os.read(pipe.r, 1)
     nothing(port)
     pipe.write(b"y")
@@ -141,7 +156,7 @@ def test_dissociate_takes_the_event_too(port: ep.Port, pipe: Pipe) -> None:
     """S-363, S-366."""
     pipe.write(b"x")
     ep.port_associate(port, FD, pipe.r, IN)
-    assert select.select([port], [], [], SOON)[0]
+    assert readable(port, SOON)
     ep.port_dissociate(port, FD, pipe.r)
     nothing(port)
     refused(errno.ENOENT, ep.port_dissociate, port, FD, pipe.r)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import select
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 
 from knote import aio
 from knote import eventport as ep
-from tests.behaviour.ports import AIO, FD, IN, MQ, OUT, USER, nothing, port, refused
+from tests.behaviour.ports import AIO, FD, IN, MQ, OUT, USER, nothing, port, readable, refused
 from tests.behaviour.requests import backend
 from tests.support.plumbing import Pair, Pipe
 from tests.support.waiting import SOON, wait_until
@@ -165,7 +164,7 @@ def test_the_next_message(port: ep.Port, messages: int) -> None:
         ep.mq_notify(port, messages, "mail")
         nothing(port)
         send(messages)
-        assert select.select([port], [], [], SOON)[0]
+        assert readable(port, SOON)
         assert ep.port_getn(port, 0) == ([], 1)
         assert ep.port_get(port, SOON) == (0, MQ, messages, "mail")
         send(messages)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import select
 import signal
 import threading
 import time
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from knote import eventport as ep
-from tests.behaviour.ports import ALERT, FD, FILE, IN, OUT, USER, Getters, nothing, port, refused
+from tests.behaviour.ports import ALERT, FD, FILE, IN, OUT, USER, Getters, nothing, port, readable, refused
 from tests.support.plumbing import Pair, Pipe
 from tests.support.waiting import SOON
 
@@ -110,7 +109,7 @@ def test_sent(port: ep.Port) -> None:
     for _ in range(2):
         for n in (1, 1, 2):
             ep.port_send(port, n, "me")
-        assert select.select([port], [], [], SOON)[0]
+        assert readable(port, SOON)
         assert [ep.port_get(port, SOON) for _ in range(3)] == [(n, USER, None, "me") for n in (1, 1, 2)]
         nothing(port)
 
@@ -160,7 +159,7 @@ def test_alert_mode(port: ep.Port, pipe: Pipe) -> None:
     assert {event.portev_source for event in events} == {FD, USER}
     nothing(port)
     ep.port_alert(port, ep.PORT_ALERT_SET, 1)
-    assert select.select([port], [], [], SOON)[0]
+    assert readable(port, SOON)
     ep.port_alert(port, ep.PORT_ALERT_UPDATE, 0)
     nothing(port)
 

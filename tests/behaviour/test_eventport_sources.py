@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import select
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from knote import eventport as ep
-from tests.behaviour.ports import FILE, nothing, port, refused
+from tests.behaviour.ports import FILE, nothing, port, readable, refused
 from tests.support.waiting import SOON
 
 __all__ = ["port"]
@@ -55,7 +54,7 @@ def test_changed_before(port: ep.Port, tmp_path: Path, name: str, bit: str) -> N
     ep.port_associate(port, FILE, obj, asked)
     assert ep.port_get(port, SOON)[:3] == (getattr(ep, f"FILE_{bit}"), FILE, obj)
     ep.port_associate(port, FILE, obj, asked)
-    assert select.select([port], [], [], SOON)[0]
+    assert readable(port, SOON)
     ep.port_dissociate(port, FILE, obj)
     refused(errno.ETIME, ep.port_get, port, 0)
 
@@ -112,7 +111,7 @@ def test_expirations_add_up(port: ep.Port) -> None:
     began = time.monotonic()
     timer.settime(0.01, 0.01)
     while time.monotonic() < began + 0.05:
-        assert select.select([port], [], [], SOON)[0]
+        assert readable(port, SOON)
     count = ep.port_get(port, SOON).portev_events
     assert 5 <= count <= (time.monotonic() - began) / 0.01
     assert ep.port_get(port, SOON).portev_events >= 1
