@@ -147,7 +147,10 @@ def measure(names: list[str], settings: Settings, plain: bool) -> tuple[list[Out
             part = dataclasses.replace(
                 settings, rounds=(settings.rounds + number) // count, budget=settings.budget / count
             )
-            outcome[name].extend(worker.ask(name, part))
+            try:
+                outcome[name].extend(worker.ask(name, part))
+            except RuntimeError as error:  # its traceback is on stderr; the others are still to be measured
+                outcome[name].append(Skipped(name, str(error)))
     except KeyboardInterrupt:
         interrupted = True
     finally:

@@ -40,9 +40,18 @@ def measure(row: Row, settings: Settings) -> Samples:
         for number in range(settings.rounds + 1):
             random.shuffle(entries)
             start = time.monotonic()
-            for name, contender in entries:
-                with machine.realtime() if row.realtime else contextlib.nullcontext():
-                    figure = contender.sample(seconds)
+            for name, contender in tuple(entries):
+                try:
+                    with machine.realtime() if row.realtime else contextlib.nullcontext():
+                        figure = contender.sample(seconds)
+                except (AssertionError, OSError, RuntimeError, Unavailable) as error:
+                    if not isinstance(row, Field) or contender.name == row.reference:
+                        raise
+                    # Of many one less; whoever compares two has nothing left to compare.
+                    row.absent[name] = f"failed: {error}"
+                    entries.remove((name, contender))
+                    del samples[name]
+                    continue
                 if number:  # the first round warms caches up and finds the numbers of turns
                     samples[name].append(figure)
             time.sleep(REST * (time.monotonic() - start))

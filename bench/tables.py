@@ -104,7 +104,8 @@ def _behind(point: Point) -> list[tuple[float, float, float, float, str, str]]:
     ours = point.samples.get(point.judged)
     found = []
     for who in BY_HAND if ours else ():
-        if peer := point.samples.get(who):
+        peer = point.samples.get(who)
+        if peer and median(peer) > 1:  # less is next to nothing, and no ratio to it says anything
             spread = Spread.of([a / b for a, b in zip(ours or (), peer, strict=True) if b])
             if spread.low > 1:
                 found.append((spread.median, spread.low, spread.high, point.at, who, point.judged))

@@ -27,7 +27,7 @@ class Team:
         """Take it in, or note why not."""
         try:
             self.contenders.append(make())
-        except (Unavailable, ImportError, NotImplementedError, OSError, ValueError) as error:
+        except (Unavailable, ImportError, OSError, RuntimeError, ValueError) as error:
             self.absent[name] = str(error)
 
     def engines(self, make: Callable[[str, Callable[[], kqueue]], Contender]) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterator
 
 from bench import machine, peers, waits
 from bench.descriptors import epoll_of, mixed
-from bench.model import Case, Chart, Contender, Field, Loop, Row, Settings
+from bench.model import Case, Chart, Contender, Field, Loop, Row, Settings, Unavailable
 from bench.team import Team, default
 from knote import EV_ADD, EVFILT_READ, NOTE_NODATA, kevent, kqueue
 
@@ -34,7 +34,8 @@ def _checked(name: str, wait: Callable[[], int], run: Callable[[int], int], read
     """Turn after turn as many as are ready, or the comparison means nothing."""
     for _ in range(3):
         found = wait()
-        assert found == ready, (name, found, ready)
+        if found != ready:
+            raise Unavailable(f"told of {found} where {ready} are ready")
     return Loop(name, run, ready)
 
 

@@ -46,10 +46,10 @@ class Import(Contender):
             raise Unavailable("not installed")
 
     def sample(self, seconds: float) -> float:
-        """At least a microsecond: the difference of two figures may be less than nothing."""
+        """At least a tenth: the difference of two figures may be less than nothing."""
         # knote binds its names when one is asked for.
         code = "from knote import kqueue" if self.name == "knote" else f"import {self.name}"
-        return max(beyond(code), 0.001)
+        return max(beyond(code), 0.1)
 
 
 def _opening(open: Callable[[], contextlib.AbstractContextManager[object]]) -> Callable[[int], int]:

@@ -163,7 +163,7 @@ def rows(settings: Settings) -> Iterator[list[Row]]:
         epoll_of(fds[1:]) as others,
         contextlib.ExitStack() as stack,
     ):
-        yield [
+        made: list[Row] = [
             Ratio(
                 f"waking a thread that waits, {priority} priority",
                 Loop("USER", with_user(ours, theirs), 2),
@@ -173,7 +173,8 @@ def rows(settings: Settings) -> Iterator[list[Row]]:
                 realtime=priority == "real-time",
             )
             for priority in ("ordinary", "real-time")
-        ] + [everybody(stack)]
+        ]
+        yield [*made, everybody(stack)]
 
 
 CASE = Case("wake", "What does it cost to wake another thread?", rows)

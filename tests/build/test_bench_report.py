@@ -227,3 +227,102 @@ def test_the_kind_of_a_contender_is_its_colour() -> None:
 
     names = ("knote poll", "asyncio on knote", "select.epoll", "asyncio", "C select", "libev")
     assert [kind(name) for name in names] == ["knote", "knote", "Python", "Python", "C", "library"]
+
+
+def test_whoever_cannot_take_part_is_noted_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench import team as room
+    from bench.model import Contender, Unavailable
+
+    def unavailable() -> Contender:
+        raise Unavailable("ev.h is not installed: apt install libev-dev")
+
+    def refused(name: str, _open: object) -> Contender:
+        if name == "knote second":
+            raise OSError(12, "Cannot allocate memory")
+        return Contender(name)
+
+    engines = {"first": "", "second": "", "third": "seccomp forbids it"}
+    monkeypatch.setattr(room, "engines", lambda: engines)
+    team = room.Team()
+    team.engines(refused)
+    team.add("libev", unavailable)
+    assert [one.name for one in team.contenders] == ["knote first"]
+    assert team.absent == {
+        "knote second": "[Errno 12] Cannot allocate memory",
+        "knote third": "seccomp forbids it",
+        "libev": "ev.h is not installed: apt install libev-dev",
+    }
+    assert room.default() in ("knote first", f"knote {os.environ.get('KNOTE_ENGINE')}")
+
+
+def test_a_missing_header_is_said_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench import native, peers
+    from bench.model import Unavailable
+
+    def compiled(source: str, *_options: str, libraries: object) -> Path:
+        raise Unavailable(f"{source} does not compile: fatal error: uv.h: No such file or directory")
+
+    monkeypatch.setattr(native, "compiled", compiled)
+    peers._loaded.cache_clear()
+    (libuv,) = (peer for peer in peers.PEERS if peer.name == "libuv")
+    with pytest.raises(Unavailable, match=r"^uv\.h is not installed: apt install libuv1-dev$"):
+        libuv.load()
+
+
+def test_what_is_there_only_while_it_is_measured() -> None:
+    import contextlib
+    from collections.abc import Iterator
+
+    from bench.team import Opened
+
+    opened: list[str] = []
+
+    @contextlib.contextmanager
+    def open() -> Iterator[Any]:
+        opened.append("open")
+        yield lambda turns: turns * 1_000_000
+        opened.append("close")
+
+    contender = Opened("a name", open, units=10)
+    assert (contender.sample(0.01), contender.sample(0.01)) == (100_000, 100_000)
+    assert opened == ["open", "close"] * 2
+
+
+def test_one_of_many_that_fails_is_left_out() -> None:
+    from bench import runner
+    from bench.model import Chart, Contender, Field, Settings
+
+    class Fake(Contender):
+        def sample(self, seconds: float) -> float:
+            if self.name == "knote third":
+                raise OSError(9, "Bad file descriptor")
+            return 2.0
+
+    everybody = [Fake(name) for name in ("knote first", "knote third", "C epoll")]
+    field = Field(Chart("a-chart", "A chart", ""), 1, everybody, "C epoll", {"libev": "why"})
+    samples = runner.measure(field, Settings(rounds=2, seconds=0.0))
+    assert sorted(samples) == ["C epoll", "C epoll, again", "knote first"]
+    assert field.absent == {"libev": "why", "knote third": "failed: [Errno 9] Bad file descriptor"}
+    field = Field(Chart("a-chart", "A chart", ""), 1, everybody, "knote third")
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        runner.measure(field, Settings(rounds=2, seconds=0.0))
+
+
+def test_a_case_whose_process_dies_is_told_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bench import __main__ as program
+    from bench import worker
+    from bench.model import Settings
+    from bench.results import Skipped
+
+    def ask(case: str, _settings: Settings) -> Any:
+        if case == "wake":
+            raise RuntimeError("wake: the process that measures ended with -31")
+        yield row(f"of {case}", [1.0], [2.0])
+
+    monkeypatch.setattr(worker, "ask", ask)
+    outcome, interrupted = program.measure(["wake", "nested"], Settings(processes=1), True)
+    assert not interrupted
+    assert outcome[0] == Skipped("wake", "wake: the process that measures ended with -31")
+    assert outcome[1].row == "of nested"  # type: ignore[union-attr]
