@@ -41,7 +41,7 @@ def _cell(point: Point, name: str) -> str:
     off = (spread.high - spread.low) / 2 / spread.median if spread.median else 0.0
     told = f"{number(spread.median)} ± {off:.0%}"
     if point.reference in point.samples and name != point.reference:
-        told += f" ({point.against(name).measured.median:.3g} ×)"
+        told += f" ({number(point.against(name).measured.median)} ×)"
     return told
 
 
