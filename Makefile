@@ -62,11 +62,14 @@ test-compiled test-interpreted test-checked: test-%:  ## all tests on one build
 	KNOTE_EXPECT_BUILD=$(if $(filter checked,$*),compiled,$*) \
 	  timeout --kill-after=30 $(LIMIT) .venv/$*-$(VERSION)/bin/python $(PYTEST) $(TESTS)
 
+# Big numbers of children, files and requests, which say nothing about the engine.
+HEAVY := $(addprefix --ignore=tests/behaviour/test_,vnode_model.py proc_many.py aio_many.py signal_storm.py)
+
 test-engines:  ## the behaviour and the recorded traces on every engine but the default, compiled
 	@$(ENVS) build compiled
 	KNOTE_TEST_ENGINES=$(ENGINES) KNOTE_EXPECT_BUILD=compiled timeout --kill-after=30 $(LIMIT) \
-	  .venv/compiled-$(VERSION)/bin/python $(PYTEST) $(if $(TESTS),$(TESTS),tests/behaviour \
-	  tests/oracle tests/engines)
+	  .venv/compiled-$(VERSION)/bin/python $(PYTEST) $(HEAVY) \
+	  $(if $(TESTS),$(TESTS),tests/behaviour tests/oracle tests/engines)
 
 matrix:  ## both builds on every supported CPython of this machine
 	@for python in $(PYTHONS); do \
