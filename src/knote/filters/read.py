@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 _EBADF = errno.EBADF
 _EINVAL = errno.EINVAL
+_ENOTSOCK = errno.ENOTSOCK
 _ECONNREFUSED = errno.ECONNREFUSED
 _ECONNRESET = errno.ECONNRESET
 _ECONNABORTED = errno.ECONNABORTED
@@ -184,7 +185,7 @@ class Read(Filter):
             # No count exists (signalfd, pidfd, epoll ...): the engine's word is all there is.  A stream without
             # one is another file by now.  A listener of another protocol (MPTCP, SCTP, vsock) says EINVAL: at
             # least one connection waits if the engine says so (S-411).
-            kn.data = 1 if n == -_EINVAL and hint & IN else 0
+            kn.data = 1 if n == -_EINVAL and hint & IN and tcp_state(source.fd) != -_ENOTSOCK else 0
             return 1 if hint & IN and not KIND_PIPE <= source.kind <= KIND_SEQPACKET else 0
         kn.data = n
         if source.kind == KIND_PIPE or source.kind == KIND_FIFO:
