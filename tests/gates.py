@@ -91,6 +91,11 @@ GATES: Final[tuple[Gate, ...]] = (
         why="the engine looks at its descriptors one by one, and does not know which became true first",
     ),
     Gate(
+        need="edges in threads",
+        closed=lambda asked: asked.engine is not None and installed.traits(asked.engine).single_thread,
+        why="the engine reports edges to the thread that made the queue",
+    ),
+    Gate(
         need="EVFILT_SIGNAL exact",
         build="interpreted",
         why="a Python handler runs once for however many signals came; only a handler in C counts each",

@@ -247,8 +247,10 @@ _PROBES: Final[dict[str, Callable[[], Cap]]] = {
 
 _ENGINES: Final = {
     "epoll": "epoll",
+    "uring": "io_uring",
     "poll": "epoll",  # for what is edge-triggered, and for the descriptor that others wait on
     "select": "epoll",
+    "uring-poll": "io_uring",
 }
 """What each engine needs; tests/apps/test_caps.py compares them with the list of engines."""
 
@@ -350,7 +352,7 @@ def report(probe_io_uring: bool = False) -> Report:
     are opened are closed again.  Threads: any.
     """
     facilities = {name: probe() for name, probe in _PROBES.items()}
-    ring = _io_uring(probe_io_uring)
+    by = {**facilities, "io_uring": _io_uring(probe_io_uring)}
     namespaces = []
     for kind in ("pid", "user", "net", "mnt"):
         try:
@@ -366,8 +368,8 @@ def report(probe_io_uring: bool = False) -> Report:
             "capabilities": _status("CapEff") or "unknown",
             "namespaces": " ".join(namespaces),
         },
-        tuple(Cap(name, facilities[need].here, facilities[need].why) for name, need in _ENGINES.items()),
-        (*facilities.values(), ring),
+        tuple(Cap(name, by[need].here, by[need].why) for name, need in _ENGINES.items()),
+        tuple(by.values()),
         tuple(Limit(name, _sysctl(name), what) for name, what in _LIMITS),
-        _filters(facilities, ring),
+        _filters(facilities, by["io_uring"]),
     )

@@ -17,7 +17,7 @@ from knote.harvest import Harvest
 from knote.kevent import kevent
 from knote.knote import ACTIVE, ASK, DEAD, DEMOTED, DISABLED, FORCED, SEEN, SOFT, UNASKED
 from knote.masks import ERR, HUP, NVAL
-from knote.source import APART, KIND_SEQPACKET, KIND_UNIX_STREAM
+from knote.source import APART, KIND_SEQPACKET, KIND_TCP, KIND_UNIX_STREAM
 
 if TYPE_CHECKING:
     from knote.knote import Knote
@@ -146,8 +146,8 @@ class Collector:
         for i in range(n):
             source = self._registry.table.by_token(harvest.batch.token(i))
             if source is not None and source.counting:
-                counts.ask(source.fd)
-        counts.fetch()
+                counts.ask(source.fd, source.kind == KIND_TCP)
+        self._registry.interest.main.fetch(counts)
         return counts.n > 0
 
     def _hit(self, harvest: Harvest, lane: int, source: Source, mask: int) -> None:

@@ -95,6 +95,14 @@ def no_engine(reasons: list[str]) -> OSError:
     return os_error(errno.ENOSYS, "no engine works here: " + "; ".join(reasons))
 
 
+def wait_refused(engine: str, number: int) -> OSError:
+    """The mechanism under a queue would not wait."""
+    text = f"engine {engine!r}"
+    if number == errno.EEXIST:
+        text += ": its edges are reported to the thread that made the queue; wait there, or take another engine"
+    return os_error(number, text + limit_hint(number))
+
+
 def creation(number: int, what: str) -> OSError:
     """A descriptor of the queue's own could not be made."""
     return os_error(number, f"{what}{limit_hint(number)}")
@@ -266,6 +274,11 @@ def no_ring(number: int) -> OSError:
         text += f": no memory; before Linux 5.12 it counts as locked, of which this process may have {soft} bytes"
         text += " (RLIMIT_MEMLOCK; 'ulimit -l N' raises it)"
     return os_error(number, text + limit_hint(number))
+
+
+def ring_unwanted(why: str) -> OSError:
+    """A ring was asked for by name where none is to be opened."""
+    return os_error(errno.EPERM, f"no io_uring here: {why}")
 
 
 def request_busy(what: str) -> ValueError:

@@ -64,7 +64,10 @@ class Queue:
             raise
         self._engine = self._registry.interest.main
         self._registry.interest.own(self._wake, IN)
-        self._collector = Collector(self._registry, self._wake, strict or not engine_type.traits.sees_close)
+        traits = engine_type.traits
+        self._collector = Collector(
+            self._registry, self._wake, strict or not (traits.sees_close or traits.holds_files)
+        )
         self._pool: list[Harvest] = []
         self._deferred: list[list[kevent] | None] = []
         """Changes of calls that this thread made from inside a call; None is a close()."""
@@ -275,7 +278,7 @@ class Queue:
                     del events[harvest.filled :]
                 return events
             if n < 0 and n != -_EINTR:
-                raise errors.os_error(-n)
+                raise errors.wait_refused(self._engine.name, -n)
             # Not only after EINTR: what wakes a filter can come with the signal.  A handler that raises must do it
             # before something is collected that nobody would return.
             run_signal_handlers()

@@ -2,7 +2,7 @@ cimport cython
 
 from knote._kernel.uring cimport Uring
 
-cdef int SUBMISSIONS
+cdef int SUBMISSIONS, _MOST
 cdef int _EINTR, _EAGAIN, _EBUSY
 
 

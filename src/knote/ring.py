@@ -40,6 +40,7 @@ OP_RECV = 27
 FSYNC_DATASYNC = 1
 
 _SETUP_SUBMIT_ALL = 1 << 7
+_MOST = 256
 _NEEDED = (
     OP_FSYNC, OP_POLL_ADD, OP_SENDMSG, OP_RECVMSG, OP_ACCEPT, OP_ASYNC_CANCEL, OP_CONNECT, OP_READ, OP_WRITE,
     OP_SEND, OP_RECV,
@@ -120,10 +121,10 @@ class Ring:
     def reap(self) -> int:
         """Take completions out: how many, 256 at most; 0 when there are none.  No system call, unless so many came
         that the kernel had to keep some back."""
-        n = self._uring.reap()
+        n = self._uring.reap(_MOST)
         if n == 0 and self._uring.overflowed():
             self._uring.submit(0)
-            n = self._uring.reap()
+            n = self._uring.reap(_MOST)
         return n
 
     def token(self, i: int) -> int:
@@ -153,6 +154,19 @@ def why_not() -> str:
     if here or wish == "1":
         return here
     return "under a seccomp filter, which may kill for it (KNOTE_IO_URING=1 tries it)" if _is_filtered() else ""
+
+
+def refusal() -> str:
+    """Why no ring is to be had, having asked the kernel for one if nothing speaks against asking; '' if one is."""
+    why = why_not()
+    if why:
+        return why
+    made = Uring(1, 1, 0)
+    if made.fd < 0:
+        limits = (-errno.EMFILE, -errno.ENFILE, -errno.ENOMEM)
+        return "" if made.fd in limits else str(errors.no_ring(-made.fd))
+    made.close()
+    return ""
 
 
 def is_wanted() -> bool:

@@ -152,10 +152,10 @@ def test_a_child_may_have_its_own(kq: Any, engine: str, backend: str, tmp_path: 
     aio.read(kq, fd, 16)
 
     def body() -> str:
-        if backend == "posix":
-            del os.environ["KNOTE_AIO"]
-            os.environ["KNOTE_IO_URING"] = "0"
         with knote.kqueue(engine=engine) as own:
+            if backend == "posix":
+                del os.environ["KNOTE_AIO"]
+                os.environ["KNOTE_IO_URING"] = "0"
             aio.read(own, fd, 16)
             event = only(own)
             return f"{aio.backend(own).name} {bytes(event.udata.buffer[: event.data])!r}"

@@ -115,6 +115,7 @@ def test_a_burst_of_triggers(kq: Any, flags: int, room: int) -> None:
     assert sorted(event.ident for one in them for event in one.got) == list(many)
 
 
+@pytest.mark.needs("edges in threads")
 def test_each_arrival_wakes_one(kq: Any, pipe: Pipe) -> None:
     """S-282: edges that the kernel reports."""
     them = waiters(kq)

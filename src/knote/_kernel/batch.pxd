@@ -5,6 +5,7 @@ cdef extern from "kn_batch.h" nogil:
         pass
     unsigned long long kn_hit_token(const kn_hit *hits, int i)
     unsigned int kn_hit_mask(const kn_hit *hits, int i)
+    void kn_hit_put(kn_hit *hits, int i, unsigned long long token, unsigned int mask)
 
 
 @cython.final
@@ -18,3 +19,7 @@ cdef class Batch:
 
     cdef inline unsigned int mask(self, int i) noexcept:
         return kn_hit_mask(self.hits, i)
+
+    cdef inline int put(self, int i, unsigned long long token, unsigned int mask) noexcept:
+        kn_hit_put(self.hits, i, token, mask)
+        return 0

@@ -42,3 +42,9 @@ class Batch:
         """The i-th pair's mask, in poll(2)'s bits."""
         mask: int = self.hits[i].events
         return mask
+
+    def put(self, i: int, token: int, mask: int) -> int:
+        """Make it the i-th pair."""
+        self.hits[i].data = token
+        self.hits[i].events = mask
+        return 0

@@ -9,6 +9,7 @@ cdef extern from "kn_epoll.h" nogil:
         int op
         int fd
         unsigned int mask
+        unsigned int old
     int kn_epoll_ctl(int ep, int op, int fd, unsigned int mask, unsigned long long token)
 
 
@@ -16,21 +17,23 @@ cdef extern from "kn_epoll.h" nogil:
 cdef class Epoll:
     cdef readonly int fd
     cdef kn_ctl *_staged
-    cdef int _count
+    cdef readonly int count
     cdef int _capacity
 
     cdef inline int ctl(self, int op, int fd, unsigned int mask, unsigned long long token) noexcept:
         return kn_epoll_ctl(self.fd, op, fd, mask, token)
 
-    cdef inline int stage(self, int op, int fd, unsigned int mask, unsigned long long token) except -1:
-        if self._count == self._capacity:
+    cdef inline int stage(self, int op, int fd, unsigned int old, unsigned int mask,
+                          unsigned long long token) except -1:
+        if self.count == self._capacity:
             self._grow()
-        cdef kn_ctl *change = &self._staged[self._count]
+        cdef kn_ctl *change = &self._staged[self.count]
         change.token = token
         change.op = op
         change.fd = fd
         change.mask = mask
-        self._count += 1
+        change.old = old
+        self.count += 1
         return 0
 
     cdef int _grow(self) except -1

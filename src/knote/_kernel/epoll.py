@@ -25,21 +25,24 @@ class Epoll:
 
     def __init__(self) -> None:
         self.fd = _create(os.O_CLOEXEC)
-        self._staged: list[tuple[int, int, int, int]] = []
+        self._staged: list[tuple[int, int, int, int, int]] = []
+        self.count = 0
+        """How many changes are staged."""
 
     def ctl(self, op: int, fd: int, mask: int, token: int) -> int:
         """epoll_ctl(2)."""
         return _ctl(self.fd, op, fd, ctypes.byref(epoll_event(mask, token)))
 
-    def stage(self, op: int, fd: int, mask: int, token: int) -> int:
-        """Put an epoll_ctl(2) aside for flush()."""
-        self._staged.append((op, fd, mask, token))
+    def stage(self, op: int, fd: int, old: int, mask: int, token: int) -> int:
+        """Put an epoll_ctl(2) aside for flush(); old is the mask that it replaces."""
+        self._staged.append((op, fd, old, mask, token))
+        self.count += 1
         return 0
 
     def flush(self) -> int:
         """Make the staged changes in order until one fails; how many were made."""
         done = 0
-        for op, fd, mask, token in self._staged:
+        for op, fd, _old, mask, token in self._staged:
             rc = self.ctl(op, fd, mask, token)
             if rc == -errno.EEXIST and op == _ADD:
                 rc = self.ctl(_MOD, fd, mask, token)
@@ -47,6 +50,7 @@ class Epoll:
                 break
             done += 1
         self._staged.clear()
+        self.count = 0
         return done
 
     def wait(self, batch: Batch, capacity: int, timeout_ns: int) -> int:

@@ -39,8 +39,8 @@ cdef class Epoll:
 
     cpdef int flush(self) noexcept:
         cdef int error
-        cdef int done = kn_epoll_ctl_many(self.fd, self._staged, self._count, &error)
-        self._count = 0
+        cdef int done = kn_epoll_ctl_many(self.fd, self._staged, self.count, &error)
+        self.count = 0
         return done
 
     cpdef int wait(self, Batch batch, int capacity, long long timeout_ns) noexcept:

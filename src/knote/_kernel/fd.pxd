@@ -3,12 +3,14 @@ cdef class Counts:
     cdef int *_counts
     cdef int _capacity
     cdef readonly int n
+    cdef readonly int tcp
     cpdef int reserve(self, int n) except -1
     cpdef int fetch(self) noexcept
 
-    cdef inline int ask(self, int fd) noexcept:
+    cdef inline int ask(self, int fd, bint tcp) noexcept:
         self._fds[self.n] = fd
         self.n += 1
+        self.tcp += tcp
         return 0
 
     cdef inline int asked(self, int i) noexcept:

@@ -83,17 +83,20 @@ class Counts:
         self._fds: list[int] = []
         self._counts: list[int] = []
         self.n = 0
+        self.tcp = 0
+        """How many of the n are TCP sockets."""
 
     def reserve(self, n: int) -> int:
         """Make room for n and forget what was asked."""
         self._fds.clear()
-        self.n = 0
+        self.n = self.tcp = 0
         return 0
 
-    def ask(self, fd: int) -> int:
+    def ask(self, fd: int, tcp: bool) -> int:
         """Count this one, too."""
         self._fds.append(fd)
         self.n += 1
+        self.tcp += tcp
         return 0
 
     def fetch(self) -> int:

@@ -39,6 +39,7 @@ cdef class Counts:
 
     cpdef int reserve(self, int n) except -1:
         self.n = 0
+        self.tcp = 0
         if n > self._capacity:
             self._fds = <int *>_grown(self._fds, n)
             self._counts = <int *>_grown(self._counts, n)

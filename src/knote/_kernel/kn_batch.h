@@ -12,4 +12,10 @@ typedef struct epoll_event kn_hit;
 static inline uint64_t kn_hit_token(const kn_hit *hits, int i) { return hits[i].data.u64; }
 static inline uint32_t kn_hit_mask(const kn_hit *hits, int i) { return hits[i].events; }
 
+static inline void kn_hit_put(kn_hit *hits, int i, uint64_t token, uint32_t mask)
+{
+    hits[i].data.u64 = token;
+    hits[i].events = mask;
+}
+
 #endif

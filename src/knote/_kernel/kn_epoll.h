@@ -32,7 +32,8 @@ static inline int kn_epoll_ctl(int ep, int op, int fd, uint32_t mask, uint64_t t
 struct kn_ctl {
     uint64_t token;
     int op, fd;
-    uint32_t mask;
+    uint32_t mask, old;
+    int result; /* of a batch, see kn_ringcalls.h */
 };
 
 /* Make changes in order until one fails: how many were made, and that one's -errno in *error (0 if none).

@@ -27,6 +27,8 @@
 #define IORING_SETUP_SUBMIT_ALL (1U << 7) /* Linux 5.18 */
 #endif
 
+#define KN_SQ_TASKRUN (1U << 2) /* IORING_SQ_TASKRUN, Linux 5.19 */
+
 /* One mapping for both queues and completions that are kept, not dropped, when their queue is full: both are older
  * than 5.10, and without them the rest of this file would be wrong. */
 #define KN_RING_NEEDS (IORING_FEAT_SINGLE_MMAP | IORING_FEAT_NODROP)
@@ -40,8 +42,9 @@ struct kn_landed {
 struct kn_ring {
     int fd;
     uint32_t sq_mask, cq_mask, sq_entries, cq_entries;
+    uint32_t setup; /* the IORING_SETUP_* that the kernel knew */
     uint32_t tail; /* of the submission queue, entries that the kernel has not been told of included */
-    uint32_t *sq_head, *sq_tail, *sq_flags, *cq_head, *cq_tail;
+    uint32_t *sq_head, *sq_tail, *sq_flags, *cq_head, *cq_tail, *cq_flags;
     struct io_uring_sqe *sqes;
     struct io_uring_cqe *cqes;
     void *rings;
@@ -108,7 +111,9 @@ static inline int kn_ring_open(struct kn_ring *r, uint32_t entries, uint32_t com
     r->sq_flags = (uint32_t *)((char *)r->rings + p.sq_off.flags);
     r->cq_head = (uint32_t *)((char *)r->rings + p.cq_off.head);
     r->cq_tail = (uint32_t *)((char *)r->rings + p.cq_off.tail);
+    r->cq_flags = (uint32_t *)((char *)r->rings + p.cq_off.flags);
     r->cqes = (struct io_uring_cqe *)((char *)r->rings + p.cq_off.cqes);
+    r->setup = p.flags;
     r->sq_mask = p.sq_entries - 1;
     r->cq_mask = p.cq_entries - 1;
     r->sq_entries = p.sq_entries;
@@ -168,8 +173,9 @@ static inline int kn_ring_prepare(struct kn_ring *r, int op, int fd, uint64_t ad
 static inline int kn_ring_submit(struct kn_ring *r, uint32_t wait)
 {
     uint32_t n = kn_ring_pending(r);
-    /* Only a call that asks for completions moves those that found their queue full (IORING_SQ_CQ_OVERFLOW). */
-    uint32_t flags = wait || __atomic_load_n(r->sq_flags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW
+    /* Only a call that asks for completions moves those that found their queue full (IORING_SQ_CQ_OVERFLOW), and those
+     * that a ring with IORING_SETUP_DEFER_TASKRUN puts off until then (IORING_SQ_TASKRUN). */
+    uint32_t flags = wait || __atomic_load_n(r->sq_flags, __ATOMIC_RELAXED) & (IORING_SQ_CQ_OVERFLOW | KN_SQ_TASKRUN)
                          ? IORING_ENTER_GETEVENTS
                          : 0;
     long rc;
@@ -178,6 +184,36 @@ static inline int kn_ring_submit(struct kn_ring *r, uint32_t wait)
         return 0;
     rc = syscall(SYS_io_uring_enter, r->fd, n, wait, flags, NULL, (size_t)(_NSIG / 8));
     return rc < 0 ? -errno : (int)rc;
+}
+
+/* Raise an eventfd whenever there are completions, or work that is put off until they are asked for; a poll(2) on the
+ * ring itself is not woken by the latter. */
+static inline int kn_ring_notify(struct kn_ring *r, int eventfd)
+{
+    return syscall(SYS_io_uring_register, r->fd, IORING_REGISTER_EVENTFD, &eventfd, 1) < 0 ? -errno : 0;
+}
+
+/* As kn_ring_submit(r, 0), without raising the eventfd for the completions that this brings, and until all that was put
+ * off is done: the kernel does 20 of it a call (IO_LOCAL_TW_DEFAULT_MAX).  1 if there is more all the same, for which
+ * the eventfd may not have been raised. */
+static inline int kn_ring_settle(struct kn_ring *r)
+{
+    int rc, rounds = 0;
+    __atomic_or_fetch(r->cq_flags, IORING_CQ_EVENTFD_DISABLED, __ATOMIC_SEQ_CST);
+    do
+        rc = kn_ring_submit(r, 0);
+    while (rc >= 0 && __atomic_load_n(r->sq_flags, __ATOMIC_RELAXED) & KN_SQ_TASKRUN && ++rounds < 1024);
+    __atomic_and_fetch(r->cq_flags, ~IORING_CQ_EVENTFD_DISABLED, __ATOMIC_SEQ_CST);
+    if (rc < 0)
+        return rc;
+    return (__atomic_load_n(r->sq_flags, __ATOMIC_RELAXED) & KN_SQ_TASKRUN) != 0;
+}
+
+/* Whether there are completions to reap, or work that is put off until they are asked for. */
+static inline int kn_ring_landed(const struct kn_ring *r)
+{
+    return *r->cq_head != __atomic_load_n(r->cq_tail, __ATOMIC_ACQUIRE)
+        || (__atomic_load_n(r->sq_flags, __ATOMIC_RELAXED) & KN_SQ_TASKRUN) != 0;
 }
 
 /* Carry out what is prepared and has nothing to wait for: the first entries, as far as they are reads of regular files

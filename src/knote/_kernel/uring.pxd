@@ -5,6 +5,7 @@ cdef extern from "kn_uring.h" nogil:
         unsigned int flags
     struct kn_ring:
         int fd
+        unsigned int setup
         unsigned int sq_entries
         unsigned int cq_entries
     int kn_ring_prepare(kn_ring *ring, int op, int fd, unsigned long long addr, unsigned int len,
@@ -29,11 +30,15 @@ cdef class Uring:
     cdef inline unsigned int flags(self, int i) noexcept:
         return self._landed[i].flags
 
+    cpdef unsigned int setup(self) noexcept
     cpdef int room(self) noexcept
     cpdef int knows(self, int op) noexcept
     cpdef int at_once(self) noexcept
     cpdef int submit(self, int wait) noexcept
+    cpdef int notify(self, int eventfd) noexcept
+    cpdef int settle(self) noexcept
+    cpdef bint landed(self) noexcept
     cpdef int retract(self) noexcept
     cpdef bint overflowed(self) noexcept
-    cpdef int reap(self) noexcept
+    cpdef int reap(self, int most) noexcept
     cpdef void close(self) noexcept

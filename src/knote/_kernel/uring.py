@@ -17,8 +17,9 @@ _OFF_SQES = 0x10000000
 _SETUP_CQSIZE, _SETUP_CLAMP = 1 << 3, 1 << 4
 _SINGLE_MMAP, _NODROP = 1 << 0, 1 << 1
 _ENTER_GETEVENTS = 1
-_SQ_CQ_OVERFLOW = 1 << 1
-_REGISTER_PROBE = 8
+_SQ_CQ_OVERFLOW, _SQ_TASKRUN = 1 << 1, 1 << 2
+_REGISTER_EVENTFD, _REGISTER_PROBE = 4, 8
+_CQ_EVENTFD_DISABLED = 1
 _OP_SUPPORTED = 1
 _CAPACITY = 256
 _SQE = struct.Struct("<BBHiQQIIQ24x")
@@ -48,9 +49,9 @@ class Uring:
         self._rings: mmap.mmap | None = None
         self._sqes: mmap.mmap | None = None
         self._words: Any = None
-        self._tail = 0
+        self._tail = self._setup = 0
         self._sq_entries = self._sq_mask = self._cq_mask = self._cqes = 0
-        self._sq_head = self._sq_tail = self._sq_flags = self._cq_head = self._cq_tail = 0
+        self._sq_head = self._sq_tail = self._sq_flags = self._cq_head = self._cq_tail = self._cq_flags = 0
         self.fd = self._open(entries, completions, flags)
 
     def _open(self, entries: int, completions: int, flags: int) -> int:
@@ -76,11 +77,13 @@ class Uring:
                 self._rings.close()
             os.close(fd)
             return -(error.errno or 0)
+        self._setup = params.flags
         self._words = memoryview(self._rings)[: size & ~3].cast("I")
         self._sq_entries = params.sq_entries
         self._sq_mask, self._cq_mask = params.sq_entries - 1, params.cq_entries - 1
         self._sq_head, self._sq_tail, self._sq_flags = sq[0] // 4, sq[1] // 4, sq[4] // 4
         self._cq_head, self._cq_tail, self._cqes = cq[0] // 4, cq[1] // 4, cq[5]
+        self._cq_flags = cq[6] // 4
         self._tail = self._words[self._sq_tail]
         for i in range(params.sq_entries):
             self._words[sq[6] // 4 + i] = i
@@ -89,6 +92,10 @@ class Uring:
     def _pending(self) -> int:
         pending: int = (self._tail - self._words[self._sq_head]) & 0xFFFF_FFFF
         return pending
+
+    def setup(self) -> int:
+        """Which of the flags of its set-up the kernel knew."""
+        return self._setup
 
     def room(self) -> int:
         """How many entries can be prepared before the next submit()."""
@@ -118,7 +125,8 @@ class Uring:
     def submit(self, wait: int) -> int:
         """Hand over what was prepared, and wait for so many completions; how many entries the kernel took."""
         n = self._pending()
-        flags = _ENTER_GETEVENTS if wait or self.overflowed() else 0
+        waiting = self._words[self._sq_flags] & (_SQ_CQ_OVERFLOW | _SQ_TASKRUN)
+        flags = _ENTER_GETEVENTS if wait or waiting else 0
         self._words[self._sq_tail] = self._tail
         if not n and not flags:
             return 0
@@ -127,6 +135,30 @@ class Uring:
     def at_once(self) -> int:
         """Carry out what has nothing to wait for.  From Python each would cost more than the ring's: none."""
         return 0
+
+    def notify(self, eventfd: int) -> int:
+        """Have an eventfd raised whenever there are completions, or work that waits until they are asked for."""
+        number = ctypes.c_int(eventfd)
+        return _syscall(_REGISTER, self.fd, _REGISTER_EVENTFD, ctypes.addressof(number), 1, None, 0)
+
+    def settle(self) -> int:
+        """As submit(0), without raising the eventfd for the completions that this brings, and until all that was
+        put off is done.  1 if there is more all the same, for which the eventfd may not have been raised."""
+        self._words[self._cq_flags] |= _CQ_EVENTFD_DISABLED
+        rc = self.submit(0)
+        rounds = 1024
+        while rc >= 0 and rounds and self._words[self._sq_flags] & _SQ_TASKRUN:
+            rc = self.submit(0)
+            rounds -= 1
+        self._words[self._cq_flags] &= ~_CQ_EVENTFD_DISABLED & 0xFFFF_FFFF
+        return rc if rc < 0 else int(self._words[self._sq_flags] & _SQ_TASKRUN != 0)
+
+    def landed(self) -> bool:
+        """Whether there are completions to reap, or work that is put off until they are asked for."""
+        if self._words[self._sq_flags] & _SQ_TASKRUN:
+            return True
+        landed: bool = self._words[self._cq_head] != self._words[self._cq_tail]
+        return landed
 
     def retract(self) -> int:
         """Take back what the kernel has not taken: how many entries, the last ones; token() as after reap()."""
@@ -143,12 +175,12 @@ class Uring:
         flags: int = self._words[self._sq_flags]
         return flags & _SQ_CQ_OVERFLOW != 0
 
-    def reap(self) -> int:
-        """Take completions out, at most 256; how many.  No system call."""
+    def reap(self, most: int) -> int:
+        """Take completions out, at most so many and 256; how many.  No system call."""
         assert self._rings is not None
         head, tail = self._words[self._cq_head], self._words[self._cq_tail]
         self._landed = []
-        while head != tail and len(self._landed) < _CAPACITY:
+        while head != tail and len(self._landed) < min(most, _CAPACITY):
             self._landed.append(_CQE.unpack_from(self._rings, self._cqes + (head & self._cq_mask) * _CQE.size))
             head = (head + 1) & 0xFFFF_FFFF
         self._words[self._cq_head] = head

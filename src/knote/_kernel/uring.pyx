@@ -10,6 +10,9 @@ cdef extern from "kn_uring.h" nogil:
     int kn_ring_at_once(kn_ring *ring, kn_landed *out, int cap)
     int kn_ring_submit(kn_ring *ring, unsigned int wait)
     int kn_ring_retract(kn_ring *ring, kn_landed *out, int cap)
+    int kn_ring_notify(kn_ring *ring, int eventfd)
+    int kn_ring_settle(kn_ring *ring)
+    int kn_ring_landed(const kn_ring *ring)
     int kn_ring_overflowed(const kn_ring *ring)
     int kn_ring_reap(kn_ring *ring, kn_landed *out, int cap)
     void kn_ring_close(kn_ring *ring)
@@ -33,6 +36,9 @@ cdef class Uring:
     def __dealloc__(self):
         free(self._landed)
 
+    cpdef unsigned int setup(self) noexcept:
+        return self._ring.setup
+
     cpdef int room(self) noexcept:
         return <int>(self._ring.sq_entries - kn_ring_pending(&self._ring))
 
@@ -52,14 +58,23 @@ cdef class Uring:
             rc = kn_ring_submit(&self._ring, wait)
         return rc
 
+    cpdef int notify(self, int eventfd) noexcept:
+        return kn_ring_notify(&self._ring, eventfd)
+
+    cpdef int settle(self) noexcept:
+        return kn_ring_settle(&self._ring)
+
+    cpdef bint landed(self) noexcept:
+        return kn_ring_landed(&self._ring)
+
     cpdef int retract(self) noexcept:
         return kn_ring_retract(&self._ring, self._landed, _CAPACITY)
 
     cpdef bint overflowed(self) noexcept:
         return kn_ring_overflowed(&self._ring)
 
-    cpdef int reap(self) noexcept:
-        return kn_ring_reap(&self._ring, self._landed, _CAPACITY)
+    cpdef int reap(self, int most) noexcept:
+        return kn_ring_reap(&self._ring, self._landed, most if most < _CAPACITY else _CAPACITY)
 
     cpdef void close(self) noexcept:
         if self.fd >= 0:

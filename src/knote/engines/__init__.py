@@ -10,13 +10,17 @@ from knote import errors
 from knote.engines.epoll import EpollEngine
 from knote.engines.poll import PollEngine
 from knote.engines.select import SelectEngine
+from knote.engines.uring import UringEngine
+from knote.engines.uring_poll import UringPollEngine
 
 if TYPE_CHECKING:
     from knote.engines.base import Engine
 
 VARIABLE: Final = "KNOTE_ENGINE"
 
-ENGINES: tuple[type[Engine], ...] = (EpollEngine, PollEngine, SelectEngine)
+ENGINES: tuple[type[Engine], ...] = (
+    EpollEngine, UringEngine, PollEngine, SelectEngine, UringPollEngine,
+)  # fmt: skip
 
 
 class Choice(NamedTuple):

@@ -1,4 +1,5 @@
 from knote._kernel.batch cimport Batch
+from knote._kernel.fd cimport Counts
 
 
 cdef class Engine:
@@ -8,5 +9,6 @@ cdef class Engine:
     cpdef int stage(self, int fd, unsigned int old, unsigned int new, unsigned long long token) except -1
     cpdef int flush(self) noexcept
     cpdef int wait(self, Batch batch, int capacity, long long deadline_ns) noexcept
+    cpdef int fetch(self, Counts counts) noexcept
     cpdef int rebuild(self) noexcept
     cpdef close(self)

@@ -102,7 +102,7 @@ class EpollEngine(Engine):
 
     def stage(self, fd: int, old: int, new: int, token: int) -> int:
         """Engine.stage()."""
-        return self._ep.stage(MOD if old and new else ADD if new else DEL, fd, new, token)
+        return self._ep.stage(MOD if old and new else ADD if new else DEL, fd, old, new, token)
 
     def flush(self) -> int:
         """Engine.flush()."""
