@@ -158,7 +158,7 @@ class Flow:
         """Take all completions out: how many."""
         self._landed = []
         while True:
-            while self._uring.reap():
+            while self._uring.reap(256):
                 self._landed += self._uring._landed
             if not self._uring.overflowed():
                 return len(self._landed)
