@@ -154,8 +154,8 @@ class Session(Handler):
                 self._queue.control([self._clock("linger", self._manners.linger)], 0)
         if self._ends and not self._waits:
             self._end()
-        if self._down.done and not self._watches and not self._finished():
-            self._watches = True
+        if self._down.done and not self._manners.whole and not self._watches and not self._finished():
+            self._watches = True  # by edge: nothing but its end is left to come
             self._queue.control([kevent(self._line.sock, EVFILT_READ, EV_ADD | EV_CLEAR, NOTE_NODATA, 0, self)], 0)
         if self._down.done and self._screen_ended is not None:
             self._screen_ended()
