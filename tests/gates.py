@@ -86,6 +86,11 @@ def no_carrier(name: str, why: str) -> Gate:
 
 GATES: Final[tuple[Gate, ...]] = (
     Gate(
+        need="high numbers",
+        closed=lambda asked: asked.engine is not None and installed.traits(asked.engine).max_fd > 0,
+        why="select(2) has no room for so many descriptors (FD_SETSIZE)",
+    ),
+    Gate(
         need="order",
         closed=lambda asked: asked.engine is not None and not installed.traits(asked.engine).ordered,
         why="the engine looks at its descriptors one by one, and does not know which became true first",

@@ -313,6 +313,7 @@ def test_as_a_context_manager(engine: str) -> None:
     assert queue.closed
 
 
+@pytest.mark.needs("high numbers")
 def test_five_hundred_queues(engine: str) -> None:
     """Spec section 8 rule 11; the fixture counts the descriptors afterwards."""
     import resource

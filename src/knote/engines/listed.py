@@ -47,9 +47,6 @@ class ListedEngine(Engine):
         if self._limit and self._set.wake >= self._limit:
             self.close()
             raise errors.creation(errno.ERANGE, f"the wake descriptor of engine {self.name!r}")
-        if self._limit:
-            # It is in no set itself: its number is left for what must have a low one.
-            self._witness.lift(self._limit)
         self._beyond = False
         """One that was staged has too high a number: it and those behind it are not made."""
         self._staged: list[tuple[int, int, int]] = []
