@@ -14,6 +14,7 @@ VERBS = {
     "serve": "a TCP server that answers in upper case, or whatever your function makes of the bytes",
     "cat": "copy files, pipes, sockets and terminals to standard output",
     "connect": "talk to a TCP server from a terminal, a pipe or a file",
+    "wait": "wait for files, processes, signals, times, servers: the whole queue from a shell",
     "engines": "the kernel mechanisms that a kqueue can run on, which is taken, and why",
     "completion": "completion of verbs, options and files for bash, zsh, fish, tcsh",
     "caps": "what this kernel and this sandbox give, each 'no' with its reason",

@@ -1,0 +1,1 @@
+"""What one can wait for: one file per kind, each a Condition."""

@@ -1,0 +1,224 @@
+"""Conditions that are one knote each: descriptors, processes, signals, times, mounts, interfaces."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from typing import TYPE_CHECKING, Any, Final
+
+from knote import (
+    EV_ADD,
+    EV_CLEAR,
+    EV_EOF,
+    EV_ONESHOT,
+    EVFILT_FS,
+    EVFILT_NETDEV,
+    EVFILT_PROC,
+    EVFILT_READ,
+    EVFILT_SIGNAL,
+    EVFILT_TIMER,
+    EVFILT_WRITE,
+    NOTE_EXIT,
+    NOTE_LINKDOWN,
+    NOTE_LINKINV,
+    NOTE_LINKUP,
+    NOTE_NSECONDS,
+    kevent,
+)  # fmt: skip
+from knote.apps.conditions.condition import Condition, ConditionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MOUNTS: Final = "/proc/self/mountinfo"
+
+
+class Descriptor(Condition):
+    """A number that the shell opened: there is something to read, or room to write."""
+
+    def __init__(self, number: int, kind: str) -> None:
+        super().__init__(str(number))
+        self.kind = kind
+        self.number = number
+
+    def start(self) -> None:
+        """Condition.start().  By edge: nothing is read here, so what is there would be told for ever."""
+        which = EVFILT_READ if self.kind == "read" else EVFILT_WRITE
+        try:
+            self.queue.control([kevent(self.number, which, EV_ADD | EV_CLEAR, udata=self)], 0)
+        except OSError as error:
+            hint = f"; the shell opens it: {self.number}{'<' if self.kind == 'read' else '>'}FILE"
+            raise ConditionError(f"--{self.kind} {self.number}: {os.strerror(error.errno or 0)}{hint}") from None
+
+    def ready(self, event: kevent) -> None:
+        """Handler.ready()"""
+        words = ["end"] if event.flags & EV_EOF else []
+        if event.data > 0:
+            words.insert(0, f"{event.data} bytes" if self.kind == "read" else "room")
+        self.spent = bool(event.flags & EV_EOF)
+        self.tell(*(words or ["ready"]), data=event.data)
+
+
+class Process(Condition):
+    """A process, of anybody's, has ended."""
+
+    kind = "pid"
+
+    def __init__(self, number: int) -> None:
+        super().__init__(str(number))
+        self.number = number
+
+    def start(self) -> None:
+        """Condition.start()"""
+        try:
+            self.queue.control([kevent(self.number, EVFILT_PROC, EV_ADD | EV_ONESHOT, NOTE_EXIT, 0, self)], 0)
+        except ProcessLookupError:
+            self.spent = True
+            self.tell("gone")
+        except OSError as error:
+            raise ConditionError(f"--pid {self.number}: {error.strerror}") from None
+
+    def ready(self, event: kevent) -> None:
+        """Handler.ready().  The status is told to parents only, and to some who ask at the right moment."""
+        self.spent = True
+        if event.data < 0:
+            self.tell("exited")
+            return
+        code = os.waitstatus_to_exitcode(event.data)
+        if code < 0:
+            self.tell("killed by", signal.Signals(-code).name, data=128 - code)
+        else:
+            self.tell(f"exited with status {code}", data=code)
+
+
+class Signal(Condition):
+    """A signal was sent to us.  It has a handler that does nothing, so that it does not kill us; a command that we
+    run finds it as we found it, which it would not if it were ignored (execve(2))."""
+
+    kind = "signal"
+
+    def __init__(self, number: int) -> None:
+        named = number < signal.SIGRTMIN
+        super().__init__(signal.Signals(number).name.removeprefix("SIG") if named else str(number))
+        self.number = number
+        self._before: Any = None
+
+    def start(self) -> None:
+        """Condition.start()"""
+        try:
+            self._before = signal.signal(self.number, _nothing)
+            self.queue.control([kevent(self.number, EVFILT_SIGNAL, EV_ADD, udata=self)], 0)
+        except (OSError, ValueError) as error:
+            words = error.strerror if isinstance(error, OSError) else str(error)
+            raise ConditionError(f"--signal {self.subject}: {words}") from None
+
+    def ready(self, event: kevent) -> None:
+        """Handler.ready()"""
+        self.tell("came" if event.data == 1 else f"came {event.data} times", data=event.data)
+
+    def close(self) -> None:
+        """Condition.close()"""
+        if self._before is not None:
+            signal.signal(self.number, self._before)
+            self._before = None
+
+
+def _nothing(number: int, frame: object) -> None:
+    pass
+
+
+class Clock(Condition):
+    """Once after so many seconds, or each time that so many have passed.  One ident of EVFILT_TIMER each."""
+
+    def __init__(self, seconds: float, text: str, kind: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+        self.seconds = seconds
+
+    def start(self) -> None:
+        """Condition.start()"""
+        once = EV_ONESHOT if self.kind == "timer" else 0
+        nanoseconds = max(1, int(self.seconds * 1e9))
+        self.queue.control([kevent(id(self), EVFILT_TIMER, EV_ADD | once, NOTE_NSECONDS, nanoseconds, self)], 0)
+
+    def ready(self, event: kevent) -> None:
+        """Handler.ready()"""
+        self.spent = self.kind == "timer"
+        self.tell("over" if event.data == 1 else f"over {event.data} times", data=event.data)
+
+
+class Mount(Condition):
+    """Something was mounted or unmounted, anywhere."""
+
+    kind = "mount"
+
+    def start(self) -> None:
+        """Condition.start()"""
+        try:
+            self.queue.control([kevent(0, EVFILT_FS, EV_ADD, udata=self)], 0)
+            self._points = _mounts()
+        except OSError as error:
+            raise ConditionError(f"--mount: {error.strerror}") from None
+
+    def ready(self, event: kevent) -> None:
+        """Handler.ready().  Which it was, the table says; a remount changes no line's name."""
+        before, self._points = self._points, _mounts()
+        for point in sorted(self._points - before):
+            self.tell("mounted", point)
+        for point in sorted(before - self._points):
+            self.tell("unmounted", point)
+        if before == self._points:
+            self.tell("changed")
+
+
+def _mounts() -> set[str]:
+    # Field 1 is the mount's own number: two on one place are two.  proc_pid_mountinfo(5)
+    with open(MOUNTS) as table:
+        rows = [line.split(" ", 5) for line in table]
+    return {row[4].encode().decode("unicode_escape") for row in rows}
+
+
+class Link(Condition):
+    """A network interface comes up, goes down, is gone."""
+
+    kind = "link"
+
+    def start(self) -> None:
+        """Condition.start()"""
+        notes = NOTE_LINKUP | NOTE_LINKDOWN | NOTE_LINKINV
+        try:
+            index = socket.if_nametoindex(self.subject)
+            self.queue.control([kevent(index, EVFILT_NETDEV, EV_ADD, notes, 0, self)], 0)
+        except OSError as error:
+            there = ", ".join(name for _, name in socket.if_nameindex())
+            raise ConditionError(f"--link {self.subject}: {error.strerror or error}; there are {there}") from None
+
+    def ready(self, event: kevent) -> None:
+        """Handler.ready()"""
+        self.spent = bool(event.fflags & NOTE_LINKINV)
+        words = ((NOTE_LINKINV, "gone"), (NOTE_LINKUP, "up"), (NOTE_LINKDOWN, "down"))
+        self.tell(next(word for note, word in words if note & event.data or note & event.fflags & NOTE_LINKINV))
+
+
+def numbered(name: str) -> int:
+    """The signal of a name: USR1, SIGUSR1, 10, RTMIN+1.  ConditionError."""
+    text = name.upper().removeprefix("SIG")
+    base, plus, offset = text.partition("+")
+    try:
+        number = int(text) if text.isdigit() else signal.Signals[f"SIG{base}"] + (int(offset) if plus else 0)
+    except (KeyError, ValueError):
+        number = 0
+    if number not in signal.valid_signals() or number in (signal.SIGKILL, signal.SIGSTOP):
+        raise ConditionError(f"--signal {name}: no signal that can be caught; write USR1, SIGUSR1 or 10 (kill -l)")
+    return number
+
+
+MAKERS: Final[dict[str, Callable[[str], Condition]]] = {
+    "pid": lambda text: Process(int(text)),
+    "read": lambda text: Descriptor(int(text), "read"),
+    "write": lambda text: Descriptor(int(text), "write"),
+    "signal": lambda text: Signal(numbered(text)),
+    "link": Link,
+}
+"""Of the options that take one word."""
