@@ -30,7 +30,7 @@ def choose(ours: bool) -> Any:
         globals()[name] = type(name, (*mixins, utils.TestCase), own | names)
 
     events = module["events"]
-    bind("Events", events.EventLoopTestsMixin, events.SubprocessTestsMixin, **_no_readers())
+    bind("Events", events.EventLoopTestsMixin, events.SubprocessTestsMixin)
     bind("SockLowlevel", module["sock_lowlevel"].BaseSockTestsMixin)
     bind("Sendfile", module["sendfile"].SendfileTestsBase)
     bind("Subprocesses", module["subprocess"].SubprocessMixin, setUp=_with_a_loop(utils, loop))
@@ -55,24 +55,6 @@ def _with_a_loop(utils: Any, loop: Any) -> Any:
         self.set_event_loop(self.loop)
 
     return setUp
-
-
-def _no_readers() -> dict[str, Any]:
-    """What CPython's own binding skips, word for word."""
-
-    def skipped(words: str) -> Any:
-        def test(self: Any) -> None:
-            raise unittest.SkipTest(words)
-
-        return test
-
-    return {
-        "test_reader_callback": skipped("IocpEventLoop does not have add_reader()"),
-        "test_reader_callback_cancel": skipped("IocpEventLoop does not have add_reader()"),
-        "test_writer_callback": skipped("IocpEventLoop does not have add_writer()"),
-        "test_writer_callback_cancel": skipped("IocpEventLoop does not have add_writer()"),
-        "test_remove_fds_after_closing": skipped("IocpEventLoop does not have add_reader()"),
-    }
 
 
 def _shown_windows(name: str) -> ModuleType:

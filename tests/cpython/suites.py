@@ -133,6 +133,18 @@ ROWS: Final = (
         )
         for name in ("write_pipe", "write_pty", "bidirectional_pty")
     ),
+    *(
+        Row(
+            f"*.proactor.Events.test_{name}",
+            "listed: CPython skips it for its own proactor loop, which has neither add_reader() nor add_writer()",
+            ("proactor",),
+            left_out=True,
+        )
+        for name in (
+            "reader_callback", "reader_callback_cancel", "writer_callback", "writer_callback_cancel",
+            "remove_fds_after_closing",
+        )  # fmt: skip
+    ),
     Row(
         "*.proactor.Events.test_unclosed_pipe_transport",
         "CPython skips it on win32: Don't support pipes for Windows; a pipe that the loop closed has no repr()",
