@@ -6,7 +6,6 @@ Imported before choose(), it has no tests.
 from __future__ import annotations
 
 import importlib
-import unittest
 from types import ModuleType
 from typing import Any
 

@@ -141,9 +141,12 @@ ROWS: Final = (
             left_out=True,
         )
         for name in (
-            "reader_callback", "reader_callback_cancel", "writer_callback", "writer_callback_cancel",
+            "reader_callback",
+            "reader_callback_cancel",
+            "writer_callback",
+            "writer_callback_cancel",
             "remove_fds_after_closing",
-        )  # fmt: skip
+        )
     ),
     Row(
         "*.proactor.Events.test_unclosed_pipe_transport",

@@ -40,5 +40,4 @@ cdef class Epoll:
     cpdef int flush(self) noexcept
     cpdef int wait(self, Batch batch, int capacity, long long timeout_ns) noexcept
     cpdef int replace(self) noexcept
-    cpdef int lift(self, int minimum) noexcept
     cpdef void close(self) noexcept

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import os
 
 from knote._kernel._libc import function
@@ -65,16 +64,6 @@ class Epoll:
             return fresh
         os.dup2(fresh, self.fd, inheritable=False)
         os.close(fresh)
-        return 0
-
-    def lift(self, minimum: int) -> int:
-        """Move the descriptor to a number from minimum on; 0, or -errno if there is none."""
-        try:
-            high = fcntl.fcntl(self.fd, fcntl.F_DUPFD_CLOEXEC, minimum)
-        except OSError as error:
-            return -(error.errno or 0)
-        os.close(self.fd)
-        self.fd = high
         return 0
 
     def close(self) -> None:

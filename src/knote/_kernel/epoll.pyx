@@ -13,10 +13,6 @@ cdef extern from "kn_epoll.h" nogil:
     int kn_epoll_ctl_many(int ep, const kn_ctl *changes, int n, int *error)
     int kn_epoll_wait(int ep, kn_hit *hits, int capacity, long long timeout_ns)
 
-cdef extern from "fcntl.h" nogil:
-    int fcntl(int fd, int command, ...)
-    int F_DUPFD_CLOEXEC
-
 cdef extern from "unistd.h" nogil:
     int dup3(int oldfd, int newfd, int flags)
 
@@ -61,14 +57,6 @@ cdef class Epoll:
             rc = -errno
         c_close(fresh)
         return rc
-
-    cpdef int lift(self, int minimum) noexcept:
-        cdef int high = fcntl(self.fd, F_DUPFD_CLOEXEC, minimum)
-        if high < 0:
-            return -errno
-        c_close(self.fd)
-        self.fd = high
-        return 0
 
     cpdef void close(self) noexcept:
         if self.fd >= 0:

@@ -17,5 +17,4 @@ cdef class EpollEngine(Engine):
     cpdef int flush(self) noexcept
     cpdef int wait(self, Batch batch, int capacity, long long deadline_ns) noexcept
     cpdef int rebuild(self) noexcept
-    cpdef lift(self, int minimum)
     cpdef close(self)

@@ -121,11 +121,6 @@ class EpollEngine(Engine):
         """Engine.rebuild(): a new epoll instance under the old number."""
         return self._ep.replace()
 
-    def lift(self, minimum: int) -> None:
-        """Move the descriptor to a number from minimum on, if there is one."""
-        self._ep.lift(minimum)
-        self.number = self._ep.fd
-
     def close(self) -> None:
         """Engine.close()."""
         self._ep.close()
