@@ -10,7 +10,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def function(name: str, *argtypes: type) -> Callable[..., int]:
     """The libc function of this name; calling it gives its int result, or -errno when that is negative."""
-    raw = getattr(_libc, name)
+    # By item each call gets a function object of its own; by attribute all share one, and the last one's argtypes.
+    raw = _libc[name]
     raw.argtypes = argtypes
 
     def call(*arguments: object) -> int:
