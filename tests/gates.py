@@ -96,6 +96,12 @@ GATES: Final[tuple[Gate, ...]] = (
         why="the engine looks at its descriptors one by one, and does not know which became true first",
     ),
     Gate(
+        need="errors unasked",
+        engine="select",
+        why="select(2) tells of exceptions but not of errors: a reset that only an EXCEPT knote is there for"
+        " leaves the queue's descriptor readable",
+    ),
+    Gate(
         need="edges in threads",
         closed=lambda asked: asked.engine is not None and installed.traits(asked.engine).single_thread,
         why="the engine reports edges to the thread that made the queue",

@@ -8,7 +8,7 @@ from knote.table cimport Table
 
 cdef unsigned int IN, OUT, PRI, RDHUP, EDGE, EV_CLEAR, DEAD, DISABLED, DEMOTED, SOFT
 cdef unsigned int READING
-cdef int KIND_TCP, KIND_VIRTUAL_FILE, _EPERM, _EBADF, _ENOENT, _ERANGE, APART
+cdef int KIND_TCP, KIND_VIRTUAL_FILE, _EPERM, _EACCES, _EBADF, _ENOENT, _ERANGE, APART
 
 
 @cython.final

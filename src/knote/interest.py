@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 READING = IN | RDHUP
 _EPERM = errno.EPERM
+_EACCES = errno.EACCES
 _EBADF = errno.EBADF
 _ENOENT = errno.ENOENT
 _ERANGE = errno.ERANGE
@@ -113,7 +114,8 @@ class Interest:
             try:
                 engine = self._lane_type()
             except OSError as error:
-                return -(error.errno or 0)
+                # EPERM would say that the file cannot be watched; it says so of a ring under a seccomp filter.
+                return -_EACCES if error.errno == _EPERM else -(error.errno or 0)
             if lane == APART:
                 rc = self.main.watch(engine.number, 0, IN, engine.number)
             else:

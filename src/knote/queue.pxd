@@ -30,6 +30,7 @@ cdef class Queue:
     cdef list _unheard
     cdef list _graves
     cdef int _wake
+    cdef bint _levels
     cdef bint _raised
     cdef bint _edged
     cdef Py_ssize_t _told

@@ -47,7 +47,8 @@ class Queue:
 
     __slots__ = (
         "__weakref__", "_collector", "_deferred", "_edged", "_engine", "_epoch", "_evacuating", "_forks", "_freed",
-        "_graves", "_lock", "_pool", "_raised", "_registry", "_told", "_unheard", "_waiters", "_wake", "closed",
+        "_graves", "_levels", "_lock", "_pool", "_raised", "_registry", "_told", "_unheard", "_waiters", "_wake",
+        "closed",
     )  # fmt: skip
 
     def __init__(self, engine_type: type[Engine], strict: bool = False) -> None:
@@ -63,6 +64,7 @@ class Queue:
             close_fd(self._wake)
             raise
         self._engine = self._registry.interest.main
+        self._levels = not engine_type.traits.edge
         self._registry.interest.own(self._wake, IN)
         traits = engine_type.traits
         self._collector = Collector(
@@ -240,6 +242,10 @@ class Queue:
                     n = 0  # Nothing but what is on the ready list could be reported.
                 else:
                     n = self._engine.wait(harvest.batch, asked, 0 if ready or harvest.filled else deadline)
+                if n > 0 and self._levels:
+                    # select(2) tells of what is ready though a signal came.  A handler that raises must do so
+                    # before it is collected; what was reported by level is reported again.
+                    run_signal_handlers()
                 # The kevents of the call are made here, where the collector may run; one descriptor can still
                 # give two, which the Collector makes up for.
                 for _ in range(min(maxevents, harvest.filled + ready + max(n, 0)) - len(events)):

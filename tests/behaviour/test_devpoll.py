@@ -320,6 +320,7 @@ def test_threads(dp: Any) -> None:
         two.close()
 
 
+@pytest.mark.needs("edges in threads")
 @pytest.mark.parametrize("how", ["later", "now", "hung up", "file", "closed"])
 @pytest.mark.parametrize("others", [0, 3])
 def test_changed_while_another_thread_sleeps(dp: Any, pipe: Pipe, tmp_path: Path, how: str, others: int) -> None:

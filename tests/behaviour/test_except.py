@@ -157,6 +157,7 @@ def test_what_has_nothing_exceptional(kq: Any, pipe: Pipe, socketpair: Pair) -> 
     assert (entry.flags, entry.data) == (EV_ERROR, errno.EBADF)
 
 
+@pytest.mark.needs("errors unasked")
 def test_the_peer_that_leaves_is_no_exception(kq: Any, tcp_pair: Pair) -> None:
     """Neither its end nor its reset, and neither makes a wait spin."""
     apply(kq, exceptional(tcp_pair.b))

@@ -47,7 +47,8 @@ def seen(engine: Any, room: int = ROOM, seconds: float = 0) -> list[tuple[int, i
     batch = Batch()
     batch.reserve(room)
     deadline = time.monotonic_ns() + int(seconds * 1e9) if seconds else 0
-    n = engine.wait(batch, room, deadline)
+    while (n := engine.wait(batch, room, deadline)) == -errno.EINTR:
+        pass
     assert n >= 0, os.strerror(-n)
     return batch.pairs(n)
 
