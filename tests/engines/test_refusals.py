@@ -16,6 +16,7 @@ import pytest
 
 import knote
 from knote import EV_ADD, EVFILT_READ, EVFILT_USER, EVFILT_WRITE, NOTE_TRIGGER, kevent
+from tests import gates
 from tests.support import installed, seccomp
 
 ERRORS: Final = (errno.EINTR, errno.ENOMEM, errno.EAGAIN, errno.EPERM, errno.ENOSYS)
@@ -110,6 +111,7 @@ def no_queue(engine: str, error: int) -> None:
 @pytest.mark.parametrize("body", [no_wait, no_change, no_queue], ids=lambda body: body.__name__)
 @pytest.mark.parametrize("name", installed.engine_names())
 def test_refused(body: Callable[[str, int], None], name: str) -> None:
+    gates.apply(name)
     for error in ERRORS:
         apart(body, name, error)
 
@@ -117,6 +119,7 @@ def test_refused(body: Callable[[str, int], None], name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in installed.engine_names() if not installed.traits(name).max_fd])
 def test_eighteen_thousand_descriptors(name: str) -> None:
     """Or as many as the hard limit allows."""
+    gates.apply(name)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     count = min(18_000, hard - 500)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
