@@ -15,6 +15,8 @@ import pytest
 
 from tests.apps.programs import ended, settled, started
 from tests.apps.programs import knote as run
+from tests.support import namespaces
+from tests.support.links import Links
 from tests.support.waiting import HARDLY, SOON, wait_until
 
 GUARD = ("--timeout", "30s")
@@ -175,6 +177,44 @@ def test_a_server_that_is_not_there_yet(tmp_path: Path) -> None:
         assert meanwhile("--connect", path, *GUARD, do=listen) == [f"connect {path}: answers"]
     finally:
         place.close()
+
+
+@pytest.mark.needs("network namespace")
+def test_an_interface_that_comes_up_and_goes() -> None:
+    def body() -> None:
+        links = Links()
+        links.veth("ours", "theirs")
+        with started("wait", "--link", "ours", "--count", "0", *GUARD, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            settled(process)
+            links.up("ours")
+            links.up("theirs")
+            assert process.stdout.readline() == b"link ours: up\n"
+            links.delete("ours")
+            # With the interface the last condition has gone.
+            assert process.stdout.read().endswith(b"link ours: gone\n")
+            assert ended(process) == 0
+
+    assert namespaces.run(namespaces.NET, body) == ""
+
+
+@pytest.mark.needs("mount namespace")
+def test_a_mount_and_where_it_is(tmp_path: Path) -> None:
+    point = tmp_path / "a point"
+    point.mkdir()
+
+    def body() -> None:
+        with started("wait", "--mount", "--count", "2", *GUARD, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            settled(process)
+            namespaces.check(namespaces.libc.mount(b"none", os.fsencode(point), b"tmpfs", 0, None))
+            assert process.stdout.readline().decode() == f"mount: mounted {point}\n"
+            settled(process)
+            namespaces.check(namespaces.libc.umount2(os.fsencode(point), 0))
+            assert process.stdout.readline().decode() == f"mount: unmounted {point}\n"
+            assert ended(process) == 0
+
+    assert namespaces.run(namespaces.MOUNT, body) == ""
 
 
 # ---- until when ----------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from knote.apps.conditions.condition import Condition, ConditionError
-from knote.cli.arguments import Parser, seconds
+from knote.cli.arguments import Parser, file, seconds
 from knote.cli.say import failure, say, show
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ def parser() -> Parser:
         ("connect", "HOST:PORT", "a server takes connections; also a UNIX socket's path"),
         ("no-connect", "HOST:PORT", "it does not, or does no more"),
     ):
-        group.add_argument(f"--{name}", metavar=word, action=_Add, help=text)
+        option = group.add_argument(f"--{name}", metavar=word, action=_Add, help=text)
+        if word == "PATH":
+            file(option)
     group.add_argument("--mount", nargs=0, action=_Add, help="something is mounted or unmounted")
     until = made.add_argument_group("until when")
     kind = until.add_mutually_exclusive_group()
