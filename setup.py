@@ -7,6 +7,7 @@ extensions go to build/ only, because an extension beside its source shadows eve
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -42,7 +43,12 @@ CHECKS = {
 }
 CHECKED = bool(os.environ.get("KNOTE_CHECKED"))  # slow, and tells what went wrong instead of crashing
 # Debug information of generated C is four times the code, and of use only in a checked build.
-CFLAGS = ["-O2", "-g" if CHECKED else "-g0", "-std=gnu11", "-Wall", "-Wextra"]
+CFLAGS = ["-g" if CHECKED else "-g0", "-std=gnu11", "-Wall", "-Wextra"]
+# These follow the user's own CFLAGS, where the last level wins: if he names one, -O0 for a build in a third of the
+# time, it is his.
+ASKED = os.environ.get("CFLAGS", "")
+if not re.search(r"(^|\s)-O", ASKED):
+    CFLAGS.append("-O2")
 if not CHECKED:
     CFLAGS.append("-DCYTHON_WITHOUT_ASSERTIONS")  # they are for mypy, and cost a branch on the hot path
 # What Cython leaves unused is not ours; the headers are checked with everything on.
@@ -164,7 +170,7 @@ class BuildExt(build_ext):
         from Cython import __version__ as version  # absent where nothing compiles
         from Cython.Build import cythonize
 
-        key = f"{version} {CHECKED}\n{Path(__file__).read_text()}"
+        key = f"{version} {CHECKED} {ASKED}\n{Path(__file__).read_text()}"
         made_by = GENERATED / "made-by"
         force = not made_by.exists() or made_by.read_text() != key
         made = cythonize(

@@ -69,6 +69,7 @@ def _leaves_nothing_behind(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
         return
     before = leaks.snapshot()
+    gc.freeze()  # as at the start: the reports of earlier tests, thousands by the end, are pytest's
     yield
     said = leaks.complaints(before)
     if said:

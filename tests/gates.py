@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.oracle.document import PAGE
-from tests.support import cgroup, installed, namespaces
+from tests.support import balancer, cgroup, faults, installed, namespaces, others
 
 BENCH: Final = Path(__file__).parents[1] / "bench"
 EXAMPLES: Final = Path(__file__).parents[1] / "examples"
@@ -93,7 +93,7 @@ GATES: Final[tuple[Gate, ...]] = (
     Gate(
         need="order",
         closed=lambda asked: asked.engine is not None and not installed.traits(asked.engine).ordered,
-        why="the engine looks at its descriptors one by one, and does not know which became true first",
+        why="the engine looks at its descriptors one by one, or again behind others, whichever became true first",
     ),
     Gate(
         need="errors unasked",
@@ -129,14 +129,14 @@ GATES: Final[tuple[Gate, ...]] = (
     no_carrier("io_uring", "refused here: by the kernel, by kernel.io_uring_disabled, or since seccomp may kill"),
     no_carrier("posix", "this C library has no aio_read(3), or none that a forked child may use"),
     Gate(
+        need="calls that fail",
+        closed=lambda _asked: bool(faults.refusal()),
+        why=f"one process cannot answer for another's system calls here: {faults.refusal() or 'it can'}",
+    ),
+    Gate(
         need="proc connector",
         closed=lambda _asked: not installed.has_connector(),
         why="forks and execs are told in the initial pid and user namespaces only (netlink, CN_PROC)",
-    ),
-    Gate(
-        need="user namespaces",
-        closed=lambda _asked: not installed.has_user_namespaces(),
-        why="a process may not make a user namespace here, in which the process connector is silent",
     ),
     Gate(
         need="docs/",
@@ -164,9 +164,15 @@ GATES: Final[tuple[Gate, ...]] = (
         why="only root can become somebody who may not read a file that it has open",
     ),
     Gate(
+        need="another user",
+        closed=lambda _asked: bool(others.refusal()),
+        why="only root can run a program as another user, who must be able to read the interpreter",
+    ),
+    Gate(
         need="user namespaces",
         closed=lambda _asked: bool(namespaces.refusal(0)),
-        why="unshare(CLONE_NEWUSER) is refused here, without which inotify's limits are everybody's",
+        why="unshare(CLONE_NEWUSER) is refused here: inotify's limits are everybody's, and the process connector"
+        " is not silent",
     ),
     Gate(
         need="MPTCP",
@@ -192,6 +198,11 @@ GATES: Final[tuple[Gate, ...]] = (
         need="network namespace",
         closed=lambda _asked: bool(namespaces.refusal(namespaces.NET)),
         why="this sandbox lets nobody make a user and network namespace (user.max_user_namespaces, seccomp)",
+    ),
+    Gate(
+        need="haproxy",
+        closed=lambda _asked: balancer.missing(),
+        why="HAProxy, iproute2 or unshare(1) is not installed, or nobody may make network namespaces here",
     ),
     Gate(
         need="memory pressure",

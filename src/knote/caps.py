@@ -14,7 +14,7 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from knote import constants
+from knote import constants, errors
 from knote._kernel.epoll import Epoll
 from knote._kernel.fd import unix_accept_queue
 from knote._kernel.inotify import Inotify
@@ -179,6 +179,16 @@ def _pressure() -> Cap:
     return Cap(name, True, "without CAP_SYS_RESOURCE in windows that are multiples of 2 s; knote's are 2 s")
 
 
+def _aio() -> Cap:
+    from knote._kernel.aiopoll import AioPolls
+
+    made = AioPolls()
+    if made.wake < 0:
+        return Cap("Linux AIO", False, str(errors.no_aio_polls(-made.wake)))
+    made.close()
+    return Cap("Linux AIO", True)
+
+
 def _sock_diag() -> Cap:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("")
@@ -243,14 +253,17 @@ _PROBES: Final[dict[str, Callable[[], Cap]]] = {
     "mountinfo": _mountinfo,
     "rtnetlink": _rtnetlink,
     "pressure stall information": _pressure,
+    "Linux AIO": _aio,
 }
 
 _ENGINES: Final = {
     "epoll": "epoll",
     "uring": "io_uring",
-    "poll": "epoll",  # for what is edge-triggered, and for the descriptor that others wait on
+    "poll": "epoll",  # as select and rtsig, for what is edge-triggered, and for the descriptor that others wait on
     "select": "epoll",
     "uring-poll": "io_uring",
+    "aio": "Linux AIO",
+    "rtsig": "epoll",
 }
 """What each engine needs; tests/apps/test_caps.py compares them with the list of engines."""
 

@@ -20,7 +20,7 @@ cdef class Clock:
     cpdef forget(self)
     @cython.locals(entry=tuple, kn=Knote, due=cython.longlong)
     cpdef Knote expired(self, long long now)
-    @cython.locals(entry=tuple, kn=Knote, due=cython.longlong)
-    cpdef arm(self)
+    @cython.locals(entry=tuple, kn=Knote, due=cython.longlong, rc=cython.int)
+    cpdef int arm(self) except -10000
     cpdef fired(self)
     cpdef close(self)

@@ -73,8 +73,9 @@ class Clock:
                 self._stale -= 1
         return None
 
-    def arm(self) -> None:
-        """Set the timerfd to the earliest deadline, if that has changed."""
+    def arm(self) -> int:
+        """Set the timerfd to the earliest deadline, if that has changed.  0, or -errno; then the next call tries
+        again."""
         due = NEVER
         while self._heap:
             entry = self._heap[0]
@@ -86,8 +87,11 @@ class Clock:
             if self._stale:
                 self._stale -= 1
         if due != self._armed:
-            timer_set(self.fd, -1 if due == NEVER else due)
+            rc = timer_set(self.fd, -1 if due == NEVER else due)
+            if rc < 0:
+                return rc
             self._armed = due
+        return 0
 
     def fired(self) -> None:
         """The timerfd is readable: whatever comes next must be set anew, which also makes it unreadable."""

@@ -11,12 +11,12 @@ import errno
 from typing import TYPE_CHECKING
 
 from knote._kernel.fd import Counts, is_open, poll, same
+from knote._kernel.spares import follow
 from knote.constants import EV_CLEAR, EV_DISPATCH, EV_ONESHOT, EVFILT_WRITE
 from knote.filters.base import DROP
 from knote.harvest import Harvest
-from knote.kevent import kevent
-from knote.knote import ACTIVE, ASK, DEAD, DEMOTED, DISABLED, FORCED, SEEN, SOFT, UNASKED
-from knote.masks import ERR, HUP, NVAL
+from knote.knote import ACTIVE, ASK, DEAD, DEMOTED, DISABLED, FORCED, PLAIN, SEEN, SOFT, UNASKED
+from knote.masks import ERR, HUP, NVAL, RDHUP
 from knote.source import APART, KIND_SEQPACKET, KIND_TCP, KIND_UNIX_STREAM
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from knote.source import Source
 
 
+_SLOT = 0xFFFF_FFFF
 _EBADF = errno.EBADF
 _ENOENT = errno.ENOENT
 # For fewer descriptors the second look at them costs more than it saves.
@@ -71,10 +72,13 @@ class Collector:
             self._flush(harvest, registry.ready)
         counted = n >= _WORTH_COUNTING and registry.reads.counting > 0 and self._count(harvest, n)
         asked = 0
+        batch, slots = harvest.batch, registry.table.slots
         for i in range(n):
-            token = harvest.batch.token(i)
-            source = registry.table.by_token(token)
-            if source is not None:
+            token = batch.token(i)
+            # As Table.by_token(), which is a call into another module: a fifteenth of what an event takes.
+            fd = token & _SLOT
+            source = slots[fd] if fd < len(slots) else None
+            if source is not None and source.token == token:
                 if counted and source.counting:
                     while asked < self._counts.n and self._counts.asked(asked) != source.fd:
                         asked += 1  # One that is gone by now: what another hit of this batch found took it along.
@@ -82,8 +86,9 @@ class Collector:
                         source.count = self._counts.count(asked)
                         source.counted = True
                         asked += 1
-                self._hit(harvest, 0, source, harvest.batch.mask(i))
-                source.counted = False
+                self._hit(harvest, 0, source, batch.mask(i))
+                if counted:
+                    source.counted = False
             elif token >> 32 == 0:
                 self._internal(harvest, token)
             else:
@@ -105,14 +110,13 @@ class Collector:
             self._note_one(0, harvest.batch.token(i), harvest.batch.mask(i))
 
     def _note_one(self, lane: int, token: int, mask: int) -> None:
-        registry = self._registry
-        source = registry.table.by_token(token)
+        source = self._registry.table.by_token(token)
         if source is not None:
             self._note(source, lane, mask)
         elif token >> 32 == 0:
             number = token
-            inside = registry.interest.lane_of(number)
-            reader = registry.drains.get(number)
+            inside = self._registry.interest.lane_of(number)
+            reader = self._registry.drains.get(number)
             if inside:
                 inner = self._inner[inside]
                 n = self._ask_lane(inside, 256)
@@ -138,31 +142,43 @@ class Collector:
         inner.batch.reserve(most)
         return engine.wait(inner.batch, most, 0)
 
+    def renew(self, harvest: Harvest) -> None:
+        """Build the engine's set anew.  What could not be told is not lost: each collection tries again, and does
+        not sleep until it is told."""
+        registry = self._registry
+        interest = registry.interest
+        gone = interest.catch_up() if interest.refusal else interest.rebuild(registry.table)
+        self.rebuild = interest.refusal != 0
+        for source in gone:
+            self.reused |= is_open(source.fd) == 0
+            registry.vanish(source, harvest)
+        for number, drain in registry.drains.items():
+            drain.rewatched(number)
+
     def _count(self, harvest: Harvest, n: int) -> bool:
         # What the READ filter would ask of each descriptor in turn, asked of all in one go.  A source cannot
         # begin to be counting while the hits are judged, so the second loop meets no other ones.
-        counts = self._counts
+        counts, batch, slots = self._counts, harvest.batch, self._registry.table.slots
         counts.reserve(n)
         for i in range(n):
-            source = self._registry.table.by_token(harvest.batch.token(i))
-            if source is not None and source.counting:
+            token = batch.token(i)
+            fd = token & _SLOT
+            source = slots[fd] if fd < len(slots) else None
+            if source is not None and source.token == token and source.counting:
                 counts.ask(source.fd, source.kind == KIND_TCP)
         self._registry.interest.main.fetch(counts)
         return counts.n > 0
 
     def _hit(self, harvest: Harvest, lane: int, source: Source, mask: int) -> None:
+        kn = source.knotes
+        if kn is None or kn.sibling is not None or kn.status & DISABLED:
+            self._hit_unusual(harvest, lane, source, mask)  # several, or one that was disabled
+        elif mask & (kn.wants | ERR | HUP) and kn.wants & source.armed[lane]:  # or else one was deleted since
+            self._offer(harvest, kn, mask)
+
+    def _hit_unusual(self, harvest: Harvest, lane: int, source: Source, mask: int) -> None:
         armed = source.armed[lane]
         kn = source.knotes
-        if kn is not None and kn.sibling is None:
-            # The usual case: one knote on the descriptor.
-            if not mask & (kn.wants | ERR | HUP) or not kn.wants & armed:
-                return  # For one that was deleted since.
-            if kn.status & DISABLED:
-                # Reported while disabled: now is the time to tell the engine.
-                self._tell(harvest, source)
-            else:
-                self._offer(harvest, kn, mask)
-            return
         seen = stale = False
         while kn is not None:
             if kn.wants & armed:
@@ -188,6 +204,7 @@ class Collector:
                         kn.hint = mask
             kn = after
         if stale and source.knotes is not None:
+            # Reported while disabled: now is the time to tell the engine.
             self._tell(harvest, source)
 
     def _tell(self, harvest: Harvest, source: Source) -> bool:
@@ -295,75 +312,82 @@ class Collector:
         source = kn.source
         return source is not None and not kn.status & FORCED and poll(source.fd, kn.wants) & ~NVAL != 0
 
-    def _offer(self, harvest: Harvest, kn: Knote, hint: int) -> None:
-        """Return kn if it is true and there is room."""
-        registry = self._registry
+    def _offer(self, harvest: Harvest, kn: Knote, hint: int) -> bool:
+        """Return kn if it is true and there is room.  False if it was not returned."""
         kn.hint = 0
         if kn.status & (DISABLED | DEAD):
-            registry.ready.remove(kn)
-            return
+            self._registry.ready.remove(kn)
+            return False
         if kn.served == harvest.serial:
             if kn.status & SOFT or not hint:
-                registry.again.append(kn)
+                self._registry.again.append(kn)
             elif kn.flags & EV_CLEAR and not kn.status & UNASKED:
                 self._put_off(harvest, kn, hint)  # It happened after it was returned.
-            return
+            return False
         if harvest.filled == harvest.room:
             self._put_off(harvest, kn, hint)
-            return
+            return False
         if kn.home:
-            registry.ready.remove(kn)
-            registry.again.remove(kn)
-            registry.resting.remove(kn)
+            self._registry.ready.remove(kn)
+            self._registry.again.remove(kn)
+            self._registry.resting.remove(kn)
         source = kn.source
-        verdict = kn.filt.event(kn, hint)
+        if kn.status & PLAIN and hint and not hint & (ERR | HUP | RDHUP):
+            # As the filter would say, asked for each event: an eighth of what one takes.
+            kn.fflags = kn.shown = 0
+            kn.data = 0
+            verdict = 1
+        else:
+            verdict = kn.filt.event(kn, hint)
         if verdict == 0 and kn.status & FORCED:
             verdict = 1
-        if verdict > 0 and source is not None:
-            # Without the engine's word only the number was asked, which may mean another file by now.
-            if self._is_stale(source, kn, harvest.serial, hint):
-                verdict = -1
+        # Without the engine's word only the number was asked, which may mean another file by now.
+        if verdict > 0 and source is not None and self._is_stale(source, kn, harvest.serial, hint):
+            verdict = -1
         if verdict <= 0:
             if verdict == DROP:
-                registry.bury(kn, harvest)
+                self._registry.bury(kn, harvest)
                 if source is not None:
                     self._settle(harvest, source)
             elif verdict < 0 and source is not None:
                 self.reused |= not source.soft and is_open(source.fd) == 0
-                registry.vanish(source, harvest)
+                self._registry.vanish(source, harvest)
             else:
                 self._not_active(harvest, kn, hint)
-            return
-        if harvest.filled == len(harvest.events):
-            harvest.events.append(kevent.__new__(kevent))
-        event = harvest.events[harvest.filled]
-        harvest.filled += 1
+            return False
+        place = harvest.filled
+        if place == len(harvest.events):
+            harvest.widen(1)
+        event = harvest.events[place]
+        harvest.filled = place + 1
         event._ident = kn.ident
         event._filter = kn.filter
         event._flags = kn.flags | kn.shown
         event._fflags = kn.fflags
         event._data = kn.data
         event._udata = kn.udata
+        if type(kn.udata) is not int:
+            follow(event)
         kn.hits += 1
         kn.served = harvest.serial
         kn.status = kn.status & ~ASK | SEEN
         if kn.flags & EV_ONESHOT:
-            registry.bury(kn, harvest)
+            self._registry.bury(kn, harvest)
             if source is not None:
                 self._settle(harvest, source)
-            return
-        if kn.flags & (EV_CLEAR | EV_DISPATCH):
-            if kn.flags & EV_CLEAR:
-                kn.status &= ~(ACTIVE | UNASKED)
-                if not hint:
-                    kn.status |= UNASKED
-            if kn.flags & EV_DISPATCH:
-                kn.status |= DISABLED
-        elif kn.status & SOFT:
-            registry.again.append(kn)
+            return True
+        if kn.flags & EV_CLEAR:
+            kn.status &= ~(ACTIVE | UNASKED)
+            if not hint:
+                kn.status |= UNASKED
+        if kn.flags & EV_DISPATCH:
+            kn.status |= DISABLED
+        elif kn.status & SOFT and not kn.flags & EV_CLEAR:
+            self._registry.again.append(kn)
         if kn.status & DEMOTED and source is not None:
             kn.status &= ~DEMOTED
             self._tell(harvest, source)
+        return True
 
     def _not_active(self, harvest: Harvest, kn: Knote, hint: int) -> None:
         kn.status &= ~(SEEN | ASK)

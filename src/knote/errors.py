@@ -103,6 +103,12 @@ def wait_refused(engine: str, number: int) -> OSError:
     return os_error(number, text + limit_hint(number))
 
 
+def watch_refused(engine: str, number: int) -> OSError:
+    """An engine whose set was built anew would not take all of it."""
+    text = f"engine {engine!r}: its set had to be built anew and is not whole yet; the next call goes on with it"
+    return os_error(number, text + limit_hint(number))
+
+
 def creation(number: int, what: str) -> OSError:
     """A descriptor of the queue's own could not be made."""
     return os_error(number, f"{what}{limit_hint(number)}")
@@ -114,6 +120,17 @@ def _sysctl(path: str) -> str:
             return file.read().strip()
     except OSError:
         return "unknown"
+
+
+def no_aio_polls(number: int) -> OSError:
+    """Linux' AIO gives no context, or one that cannot poll."""
+    reasons = {
+        errno.ENOSYS: ": the kernel was built without it (CONFIG_AIO), or a sandbox hides it",
+        errno.EINVAL: ": this kernel's has no IOCB_CMD_POLL (Linux 4.18)",
+        errno.EPERM: ": a seccomp filter or a security module forbids it",
+        errno.EACCES: ": a seccomp filter or a security module forbids it",
+    }
+    return os_error(number, f"a context of Linux' AIO (io_setup(2)){reasons.get(number) or limit_hint(number)}")
 
 
 def limit_hint(number: int) -> str:
@@ -130,12 +147,27 @@ def limit_hint(number: int) -> str:
     if number == errno.ENOSPC:
         now = _sysctl("fs/epoll/max_user_watches")
         return f": a user may watch {now} descriptors; 'sysctl fs.epoll.max_user_watches=N' raises it"
+    if number == errno.EAGAIN:
+        return _aio_limit()
+    if number == errno.ELOOP:
+        return ": queues nest four deep, and three on engines that tell no edges: epoll(7) goes no further"
     if number == errno.ERANGE:
         return (
             ": select(2) watches descriptors below 1024 (FD_SETSIZE), whatever 'ulimit -n' says; take"
             " kqueue(engine='poll') or the default engine, which have no such limit"
         )
     return ""
+
+
+def _aio_limit() -> str:
+    # A context that grows asks for 64 requests at least.
+    used, most = _sysctl("fs/aio-nr"), _sysctl("fs/aio-max-nr")
+    if not used.isdigit() or not most.isdigit() or int(used) + 64 <= int(most):
+        return ""
+    return (
+        f": {used} of the {most} requests of Linux' AIO that the system allows (sysctl fs.aio-max-nr) are taken;"
+        " 'sysctl fs.aio-max-nr=N' raises the limit"
+    )
 
 
 def _inotify_limit(name: str, what: str) -> str:
@@ -233,6 +265,7 @@ _WHY = {
         " Wait with EVFILT_WRITE on the socket"
     ),
     (constants.EVFILT_FS, _EINVAL): "the notes are VQ_MOUNT, VQ_UNMOUNT and VQ_UPDATE; 0 asks for all three",
+    (constants.EVFILT_FS, errno.EIO): "/proc/self/mountinfo, which tells what is mounted, cannot be read",
     (constants.EVFILT_FS, errno.EOPNOTSUPP): (
         "Linux tells of VQ_MOUNT, VQ_UNMOUNT and VQ_UPDATE only, and not how servers and disks are"
     ),
@@ -276,9 +309,9 @@ def no_ring(number: int) -> OSError:
     return os_error(number, text + limit_hint(number))
 
 
-def ring_unwanted(why: str) -> OSError:
+def ring_unwanted(engine: str, why: str) -> OSError:
     """A ring was asked for by name where none is to be opened."""
-    return os_error(errno.EPERM, f"no io_uring here: {why}")
+    return os_error(errno.EPERM, f"engine {engine!r}: no io_uring here: {why}")
 
 
 def request_busy(what: str) -> ValueError:

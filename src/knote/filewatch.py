@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from knote._kernel.fd import same
 from knote._kernel.inotify import Inotify
-from knote._kernel.snapshot import ATTRIBUTES, CONTENTS, NAMELESS, UNLINKED, Snapshot
+from knote._kernel.snapshot import ATTRIBUTES, CONTENTS, GREW, NAMELESS, UNLINKED, Snapshot
 from knote.constants import (
     EVFILT_VNODE,
     NOTE_DELETE,
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from knote.source import Source
 
 _EACCES = errno.EACCES
+_EBADF = errno.EBADF
+_ESTALE = errno.ESTALE
 _ENOENT = errno.ENOENT
 # As many events are taken at once, sixty times what an inotify holds by default: a queue that is filled as fast
 # as it is emptied must not keep its lock for ever.
@@ -348,6 +350,8 @@ class FileWatch(Drain):
                 parts |= ATTRIBUTES
             for source in watch.sources:
                 found = state.compare(source.fd, parts)
+                if found < 0 and found != -_ESTALE and found != -_EBADF:
+                    found = GREW  # The kernel does not tell what is different: more rather than less has happened.
                 if found >= 0:
                     owner = source
                     notes = watch.judge(found)

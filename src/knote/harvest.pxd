@@ -1,6 +1,7 @@
 cimport cython
 
 from knote._kernel.batch cimport Batch
+from knote._kernel.spares cimport more
 
 
 @cython.final
@@ -15,3 +16,6 @@ cdef class Harvest:
     cdef object culprit
     cdef bint lost
     cdef unsigned long long serial
+
+    cpdef widen(self, Py_ssize_t count)
+    cpdef reset(self)

@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from knote._kernel.batch import Batch
-
-if TYPE_CHECKING:
-    from knote.kevent import kevent
+from knote._kernel.spares import more
+from knote.kevent import kevent
 
 
 class Harvest:
@@ -36,3 +33,18 @@ class Harvest:
         """Counts collecting calls: a knote with this number was returned by this one."""
         self.lost = False
         """A receipt had no room: the call ends with nothing (trace receipt_noroom_second)."""
+
+    def widen(self, count: int) -> None:
+        """Have so many more events, to be filled in."""
+        self.events = more(kevent, self.events, count)
+
+    def reset(self) -> None:
+        """Make it ready for another call; the events that it holds are the caller's by now."""
+        if self.graveyard:
+            self.graveyard.clear()
+        if self.filled or self.events:
+            self.events = []
+            self.filled = 0
+        self.error = 0
+        self.culprit = None
+        self.lost = False

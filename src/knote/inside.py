@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import reprlib
-import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -83,8 +82,11 @@ def _address(address: Any) -> str:
 def _socket_text(fd: int, name: str) -> str:
     # getsockopt(2) and getsockname(2) take nothing; SO_ERROR is not asked.
     try:
+        # A program with sockets has imported it; for all others it would be a tenth of a queue's import.
+        import socket
+
         sock = socket.socket(fileno=fd)
-    except OSError:
+    except (OSError, ImportError):
         return name
     try:
         if sock.family in (socket.AF_INET, socket.AF_INET6):

@@ -23,8 +23,12 @@ cdef class Interest:
     cdef unsigned int calls
     cdef bint leftovers
     cdef dict _owned
+    cdef set _unowned
+    cdef list untold
+    cdef readonly int refusal
     @cython.locals(rc=cython.int, engine=Engine)
     cpdef int own(self, int fd, unsigned int mask) except -10000
+    @cython.locals(apart=Engine)
     cdef int _house(self, int fd, unsigned int mask) noexcept
     cdef int _place(self, int lane, unsigned int mask) noexcept
     @cython.locals(mask=cython.uint, engine=Engine)
@@ -41,15 +45,17 @@ cdef class Interest:
     cpdef int release(self, Source source) except -10000
     @cython.locals(engine=Engine, source=Source, lane=cython.int, kept=cython.int, fd=cython.int, mask=cython.uint)
     cpdef list rebuild(self, Table table)
+    @cython.locals(engine=Engine, source=Source, fd=cython.int, mask=cython.uint, rc=cython.int)
+    cpdef list catch_up(self)
     cpdef close(self)
     cdef bint stands(self, Source source) noexcept
     @cython.locals(engine=Engine, lane=cython.int)
     cpdef bint holds(self, Source source) noexcept
-    cpdef bint is_plain(self, Source source) noexcept
-    cpdef bint can_stage(self, Source source, Knote kn) noexcept
-    cpdef stage(self, Source source, Knote kn, int place)
+    cpdef int stage(self, Source source, Knote kn, int place) except -1
     @cython.locals(source=Source, new=cython.uint, old=cython.uint, done=cython.int, told=cython.int, failed=Source)
     cpdef Source flush(self)
+    @cython.locals(lane=cython.int, engine=Engine)
+    cpdef forget(self, Source source)
     cpdef bint armed(self, Source source) noexcept
     @cython.locals(engine=Engine, lane=cython.int)
     cpdef int lane_of(self, int number) noexcept

@@ -43,7 +43,8 @@ class Interest:
     """The engine and its lanes.  Every call gives 0 or -errno.  Threads: only under the queue's lock."""
 
     __slots__ = (
-        "_lane_type", "_owned", "apart", "batch", "calls", "lanes", "leftovers", "limit", "main", "staged",
+        "_lane_type", "_owned", "_unowned", "apart", "batch", "calls", "lanes", "leftovers", "limit", "main",
+        "refusal", "staged", "untold",
     )  # fmt: skip
 
     def __init__(self, engine_type: type[Engine]) -> None:
@@ -67,6 +68,11 @@ class Interest:
         self.lanes: list[Engine | None] = [self.main, None, None, None]
         self._owned: dict[int, int] = {}
         """The queue's own descriptors, each with the mask that it is watched by."""
+        self._unowned: set[int] = set()
+        self.untold: list[Source] = []
+        """What engines that were rebuilt have still to be told of: of the queue's own, and of the program's."""
+        self.refusal = 0
+        """The errno with which they would not hear of some of it."""
         if self.apart:
             # From the start, while there is a number for it: a file that becomes true and is denied must find it.
             rc = self._engine(APART)
@@ -92,10 +98,11 @@ class Interest:
             engine.watch(fd, mask, 0, fd)  # a refusal says that it was not watched: the goal
 
     def _house(self, fd: int, mask: int) -> int:
-        # The lane of a descriptor of the queue's own.
-        if self.apart and (mask & EDGE or (self.limit and fd >= self.limit)):
-            return APART
-        return 0
+        # The lane of a descriptor of the queue's own; a lane's is the main engine's.
+        apart = self.lanes[APART]
+        if apart is None or fd == apart.number:
+            return 0
+        return APART if mask & EDGE or (self.limit and fd >= self.limit) else 0
 
     def _place(self, lane: int, mask: int) -> int:
         # The lane whose engine holds what armed[lane] says.
@@ -116,10 +123,7 @@ class Interest:
             except OSError as error:
                 # EPERM would say that the file cannot be watched; it says so of a ring under a seccomp filter.
                 return -_EACCES if error.errno == _EPERM else -(error.errno or 0)
-            if lane == APART:
-                rc = self.main.watch(engine.number, 0, IN, engine.number)
-            else:
-                rc = self.own(engine.number, IN)
+            rc = self.own(engine.number, IN)
             if rc < 0:
                 engine.close()
                 return rc
@@ -235,15 +239,6 @@ class Interest:
                 return engine.holds(source.fd)
         return True
 
-    def can_stage(self, source: Source, kn: Knote) -> bool:
-        """Whether a change of kn can wait and be made together with others: all is level-triggered, in the queue's
-        own engine."""
-        return not kn.flags & EV_CLEAR and not kn.status & (DISABLED | SOFT | DEMOTED) and self.is_plain(source)
-
-    def is_plain(self, source: Source) -> bool:
-        """Whether source is watched, if at all, by level in the queue's own engine alone."""
-        return not (source.soft or source.armed[0] & EDGE or source.armed[1] or source.armed[2])
-
     def stage(self, source: Source, kn: Knote, place: int) -> None:
         """The place-th change of the list has made or, if kn is dead, deleted kn."""
         if source.batch != self.batch:
@@ -300,6 +295,16 @@ class Interest:
                     result = rc
         return result
 
+    def forget(self, source: Source) -> None:
+        """Its number is closed or another file's.  An engine that knows numbers would go on to look at it under
+        the old token, and what it then says of the new file costs a rebuilt set, which reports edges afresh."""
+        for lane in range(3):
+            if source.armed[lane]:
+                self.leftovers = True
+                engine = self.lanes[self._place(lane, source.armed[lane])]
+                assert engine is not None
+                engine.forget(source.fd, source.token)
+
     def armed(self, source: Source) -> bool:
         """Whether the kernel holds any interest in it."""
         return bool(source.armed[0] or source.armed[1] or source.armed[2])
@@ -320,21 +325,43 @@ class Interest:
             if engine is not None and engine.rebuild() < 0:
                 kept |= 1 << lane  # No descriptor is to be had: the old set stays.
         self.leftovers = kept != 0
-        engine = self.lanes[APART]
-        if engine is not None:
-            self.main.watch(engine.number, 0, IN, engine.number)
-        for fd, mask in self._owned.items():
-            engine = self.lanes[self._house(fd, mask)]
-            assert engine is not None
-            engine.watch(fd, 0, mask, fd)
+        self._unowned.update(self._owned)
+        self.untold.clear()
         for source in table.sources():
             if self.armed(source):
                 for lane in range(3):
                     if not kept >> self._place(lane, source.armed[lane]) & 1:
                         source.armed[lane] = 0
-                if self.sync(source) < 0:
-                    source.armed = [0, 0, 0]
-                    gone.append(source)
+                self.untold.append(source)
+        gone += self.catch_up()
+        return gone
+
+    def catch_up(self) -> list[Source]:
+        """Tell engines that were rebuilt what they have still to be told of.  Gives the sources that are gone;
+        refusal says whether something is left for another time, and why."""
+        self.refusal = 0
+        for fd in list(self._unowned):
+            mask = self._owned.get(fd, 0)
+            engine = self.lanes[self._house(fd, mask)]
+            assert engine is not None
+            rc = engine.watch(fd, 0, mask, fd) if mask else 0
+            if rc < 0:
+                self.refusal = -rc
+            else:
+                self._unowned.discard(fd)
+        gone = []
+        left = []
+        for source in self.untold:
+            if source.knotes is None:
+                continue
+            rc = self.sync(source)
+            if rc == -_EBADF or rc == -_ENOENT or rc == -_EPERM:
+                source.armed = [0, 0, 0]
+                gone.append(source)
+            elif rc < 0:
+                self.refusal = -rc
+                left.append(source)
+        self.untold = left
         return gone
 
     def close(self) -> None:

@@ -1,5 +1,7 @@
 cimport cython
 
+from knote._kernel.spares cimport follow
+
 
 @cython.final
 cdef class kevent:

@@ -7,6 +7,7 @@ import operator
 from typing import Any, Protocol, SupportsIndex
 
 from knote import constants, words
+from knote._kernel.spares import follow, keep
 from knote.sealed import seal
 
 
@@ -92,6 +93,8 @@ class kevent:
         self._fflags = operator.index(fflags) & 0xFFFF_FFFF
         self._data = _data_of(data)
         self._udata = _udata_of(udata)
+        if type(self._udata) is not int:
+            follow(self)
 
     @property
     def ident(self) -> int:
@@ -146,6 +149,8 @@ class kevent:
     @udata.setter
     def udata(self, value: Any) -> None:
         self._udata = _udata_of(value)
+        if type(self._udata) is not int:
+            follow(self)
 
     def _fields(self) -> tuple[int, int, int, int, int, Any]:
         return (self._ident, self._filter, self._flags, self._fflags, self._data, self._udata)
@@ -194,3 +199,4 @@ class kevent:
 
 
 seal(kevent)
+keep(kevent)

@@ -30,5 +30,5 @@ cdef class Knote:
     cdef unsigned long long born
     cdef unsigned long long served
 
-    cpdef begin(self, unsigned long long ident, Filter filt, unsigned int flags, unsigned int sfflags, long long sdata,
-                object udata)
+    cpdef void begin(self, unsigned long long ident, Filter filt, unsigned int flags, unsigned int sfflags,
+                     long long sdata, object udata) noexcept

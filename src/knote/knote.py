@@ -25,6 +25,8 @@ ASK = 0x80
 """To be asked when it is created or changed, though an engine watches it."""
 UNASKED = 0x100
 """EV_CLEAR: it was last returned without a report of the engine's, so one that the same call brings is older."""
+PLAIN = 0x200
+"""NOTE_NODATA: what the engine reports is all there is to know, if it is neither an end nor an error."""
 DEAD = 0x40
 """Deleted; whoever still holds it drops it."""
 

@@ -36,8 +36,11 @@ cdef class Knotes:
     cdef list shed
     cdef unsigned long long turn
     cdef list _filters
-    cdef list _spare
+    cdef Knote _spare
+    cdef int _spares
 
+    @cython.locals(kn=Knote)
+    cdef Knote _blank(self)
     @cython.locals(kn=Knote)
     cdef Knote _enlist(self, Filter filt, unsigned long long ident, object udata)
     @cython.locals(aio=Aio, request=Request)
@@ -50,11 +53,13 @@ cdef class Knotes:
     @cython.locals(filt=Filter)
     cpdef close(self)
     cdef _unlink(self, Knote kn)
-    cdef _join(self, Source source, Knote kn)
+    cdef void _join(self, Source source, Knote kn) noexcept
     cdef _part(self, Source source, Knote kn)
     cpdef bury(self, Knote kn, Harvest harvest)
     cdef _recycle(self, Knote kn, Harvest harvest)
     @cython.locals(kn=Knote)
     cpdef vanish(self, Source source, Harvest harvest)
+    @cython.locals(kn=Knote)
+    cpdef list registrations(self)
     @cython.locals(kn=Knote)
     cdef _soften(self, Source source)

@@ -14,6 +14,7 @@ from knote.filters.aio import Aio
 from knote.filters.lio import Lio
 from knote.filters.read import Read
 from knote.host import Host
+from knote.inside import Registration
 from knote.interest import Interest
 from knote.knote import DEAD, DISABLED, SOFT, Knote
 from knote.masks import EDGE, IN
@@ -44,8 +45,8 @@ class Knotes:
     """
 
     __slots__ = (
-        "_filters", "_spare", "again", "aio", "clocks", "drains", "files", "interest", "late", "lio", "reads",
-        "ready", "resting", "shed", "table", "turn",
+        "_filters", "_spare", "_spares", "again", "aio", "clocks", "drains", "files", "interest", "late", "lio",
+        "reads", "ready", "resting", "shed", "table", "turn",
     )  # fmt: skip
 
     def __init__(self, engine_type: type[Engine]) -> None:
@@ -78,7 +79,9 @@ class Knotes:
         assert isinstance(aio, Aio) and isinstance(lio, Lio)
         self.aio = aio
         self.lio = lio
-        self._spare: list[Knote] = []
+        self._spare: Knote | None = None
+        """Deleted knotes, to be used again: the last one, and behind each the one before it."""
+        self._spares = 0
 
     def _own(self, fd: int, drain: Drain, edge: bool = False) -> int:
         rc = self.interest.own(fd, IN | EDGE if edge else IN)
@@ -100,9 +103,18 @@ class Knotes:
         self.clocks.append(clock)
         return clock
 
+    def _blank(self) -> Knote:
+        # One to be filled in.  Not a list's pop(), which gives memory back and asks for it again.
+        kn = self._spare
+        if kn is None:
+            return Knote.__new__(Knote)
+        self._spare = kn.behind
+        self._spares -= 1
+        return kn
+
     def _enlist(self, filt: Filter, ident: int, udata: Any) -> Knote:
         # A knote that no change asked for.
-        kn = self._spare.pop() if self._spare else Knote.__new__(Knote)
+        kn = self._blank()
         kn.begin(ident, filt, filt.forced, 0, 0, udata)
         kn.born = self.turn
         self.table.add(kn)
@@ -169,7 +181,8 @@ class Knotes:
                 left.append(rest.udata)
                 rest.udata = None
         self.table = Table()
-        self._spare.clear()
+        while self._spare is not None:
+            self._blank()  # one by one: the first would take all with it, each inside the one before
         return left
 
     def close(self) -> None:
@@ -216,19 +229,35 @@ class Knotes:
         self._recycle(kn, harvest)
 
     def _recycle(self, kn: Knote, harvest: Harvest) -> None:
-        harvest.graveyard.append(kn.udata)
+        if type(kn.udata) is not int:
+            harvest.graveyard.append(kn.udata)
         kn.udata = None
-        if (kn.filt.is_fd or kn.filter == EVFILT_AIO) and len(self._spare) < _SPARE:
-            self._spare.append(kn)
+        if (kn.filt.is_fd or kn.filter == EVFILT_AIO) and self._spares < _SPARE:
+            kn.behind = self._spare
+            self._spare = kn
+            self._spares += 1
 
     def vanish(self, source: Source, harvest: Harvest) -> None:
         """The descriptor was closed: its knotes go without a word (S-084)."""
-        if self.interest.armed(source):
-            self.interest.leftovers = True
+        self.interest.forget(source)
         while source.knotes is not None:
             kn = source.knotes
             self.bury(kn, harvest)
         self.table.drop_source(source)
+
+    def registrations(self) -> list[Registration]:
+        """All that there are, but those of a number that was closed."""
+        found: list[Registration] = []
+        for kn in self.table.all():
+            if kn.source is not None and not self.interest.holds(kn.source):
+                continue
+            found.append(
+                Registration(
+                    kn.filter, kn.ident, kn.flags, kn.sfflags, kn.sdata, kn.udata,
+                    not kn.status & DISABLED, kn.home == 1, kn.hits,
+                )
+            )
+        return found
 
     def _soften(self, source: Source) -> None:
         # No engine watches such a file: it is always ready, as poll(2) says, or asked when its turn comes (S-395).

@@ -1,12 +1,13 @@
 cimport cython
 
-from knote._kernel.time cimport now_ns
+from knote._kernel.time cimport ceil_ns, now_ns
 from knote.queue cimport Queue
 from knote.kevent cimport kevent
 
 cdef int CLOCK_MONOTONIC
 cdef long long _FAR_NS, _C_INT_MAX
 
+@cython.locals(seconds=cython.double)
 cdef long long _timeout_ns(object timeout) except -2
 cdef list _changes(object changelist)
 

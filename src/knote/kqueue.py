@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import errno
-import math
 import operator
 import os
 import time
 from typing import TYPE_CHECKING, Any
 
 from knote import engines, errors, inside, process
-from knote._kernel.time import now_ns
+from knote._kernel.time import ceil_ns, now_ns
 from knote.kevent import kevent
 from knote.queue import Queue
 from knote.sealed import seal
@@ -34,11 +33,12 @@ def _timeout_ns(timeout: Any) -> int:
     if type(timeout) is int and timeout == 0:
         return 0
     if isinstance(timeout, float):
-        if timeout != timeout:
+        seconds = float(timeout)
+        if seconds != seconds:
             raise errors.bad_timeout(timeout)
-        if timeout < 0:
+        if seconds < 0:
             raise errors.negative_timeout()  # also what rounds up to 0
-        ns = math.ceil(timeout * 1e9) if timeout < 4e9 else _FAR_NS
+        ns = ceil_ns(seconds) if seconds < 4e9 else _FAR_NS
     else:
         try:
             ns = operator.index(timeout) * 1_000_000_000

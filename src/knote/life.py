@@ -1,12 +1,25 @@
 # cython: annotation_typing=False
-"""What EVFILT_PROC keeps of a process beside its knote: only of those that it cannot leave to a pidfd."""
+"""What EVFILT_PROC keeps of a process beside its knote, where a pidfd is not enough; and its children."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from knote.knote import Knote
+
+
+def children_of(pid: int) -> list[int]:
+    """Its living children, as /proc tells; an empty list where it does not."""
+    found: list[int] = []
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children") as text:
+                found.extend(map(int, text.read().split()))
+    except OSError:
+        pass  # it is gone, or hidden: what is not found is told by NOTE_TRACKERR
+    return found
 
 
 class Life:

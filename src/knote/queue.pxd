@@ -1,6 +1,5 @@
 cimport cython
 
-from knote._kernel.fd cimport is_open
 from knote._kernel.fork cimport fork_count
 from knote._kernel.lock cimport Lock
 from knote._kernel.time cimport close_fd, now_ns, run_signal_handlers, wake_create, wake_lower, wake_raise
@@ -8,13 +7,10 @@ from knote.collector cimport Collector
 from knote.engines.base cimport Engine
 from knote.harvest cimport Harvest
 from knote.kevent cimport kevent
-from knote.knote cimport Knote
 from knote.registry cimport Registry
-from knote.source cimport Source
 
 cdef int CLOCK_MONOTONIC
-cdef int _EBADF, _EINTR
-cdef unsigned int DISABLED
+cdef int _EBADF, _EINTR, _TRIES
 
 
 @cython.final
@@ -46,24 +42,23 @@ cdef class Queue:
     cdef Harvest _take(self)
     cdef _give_back(self, Harvest harvest)
     cdef _check(self)
-    @cython.locals(late=cython.bint)
     cdef _leave(self, bint collecting)
     @cython.locals(harvest=Harvest)
     cdef _run_deferred(self)
-    @cython.locals(asked=cython.int, watched=cython.int, n=cython.int, ready=cython.Py_ssize_t, epoch=cython.uint, events=list, left=cython.Py_ssize_t, calls=cython.uint, told=cython.bint, whole=cython.bint,
+    @cython.locals(asked=cython.int, watched=cython.int, wanted=cython.Py_ssize_t, n=cython.int, ready=cython.Py_ssize_t, epoch=cython.uint, events=list, left=cython.Py_ssize_t, calls=cython.uint, whole=cython.bint,
+                   at_once=cython.bint,
                    registry=Registry)
     cdef list _collect(self, Harvest harvest, int maxevents, long long deadline, bint alone)
-    @cython.locals(source=Source, registry=Registry)
     cdef _rebuild(self, Harvest harvest)
     @cython.locals(count=cython.Py_ssize_t, more=cython.bint)
     cdef bint _settle_wake(self) except -1
-    cdef _raise_wake(self)
-    @cython.locals(harvest=Harvest, n=cython.int, room=cython.int)
+    cdef _let_go(self, bint late)
     cpdef int pending(self) except -2
+    @cython.locals(harvest=Harvest, n=cython.int, room=cython.int)
+    cdef int _pending(self) except -2
     cpdef tell_edges(self)
     cpdef serve(self, int verb, object one=*, object other=*)
     cpdef list nested(self)
-    @cython.locals(kn=Knote)
     cpdef list knotes(self)
     cdef _free(self)
     cdef _shut(self)

@@ -17,24 +17,23 @@ from sys import is_finalizing
 from typing import TYPE_CHECKING, Any
 
 from knote import errors, process
-from knote._kernel.fd import is_open
 from knote._kernel.fork import fork_count
 from knote._kernel.lock import Lock
 from knote._kernel.time import close_fd, now_ns, run_signal_handlers, wake_create, wake_lower, wake_raise
 from knote.collector import Collector
 from knote.harvest import Harvest
-from knote.inside import Registration
 from knote.kevent import kevent
-from knote.knote import DISABLED
 from knote.masks import IN
 from knote.registry import Registry
 
 if TYPE_CHECKING:
     from knote.engines.base import Engine
+    from knote.inside import Registration
 
 CLOCK_MONOTONIC = time.CLOCK_MONOTONIC
 _EBADF = errno.EBADF
 _EINTR = errno.EINTR
+_TRIES = 4
 
 
 class Queue:
@@ -64,12 +63,10 @@ class Queue:
             close_fd(self._wake)
             raise
         self._engine = self._registry.interest.main
-        self._levels = not engine_type.traits.edge
-        self._registry.interest.own(self._wake, IN)
         traits = engine_type.traits
-        self._collector = Collector(
-            self._registry, self._wake, strict or not (traits.sees_close or traits.holds_files)
-        )
+        self._levels = not traits.edge
+        self._registry.interest.own(self._wake, IN)
+        self._collector = Collector(self._registry, self._wake, strict or traits.by_number)
         self._pool: list[Harvest] = []
         self._deferred: list[list[kevent] | None] = []
         """Changes of calls that this thread made from inside a call; None is a close()."""
@@ -80,11 +77,9 @@ class Queue:
         self._raised = False
         """The wake descriptor is readable."""
         self._edged = False
-        self._told = 0
-        """How many waited when it was last raised, for whom each more is news."""
+        self._told = 0  # how many waited when it was last raised: each more is news
         self._waiters = 0
-        self._evacuating = 0
-        """Waiters on a set that was rebuilt since, who must be woken to wait on the new one."""
+        self._evacuating = 0  # waiters on a set that was rebuilt since, who must be woken to wait on the new one
         self._epoch = 0
         self._forks = fork_count()
         self.closed = False
@@ -98,6 +93,7 @@ class Queue:
             return
         if not self._freed:
             self.close()
+            self._free()
 
     # ---- the call ------------------------------------------------------------------------------------------
 
@@ -105,12 +101,15 @@ class Queue:
         """kevent(2).  deadline: ns of CLOCK_MONOTONIC, 0 to poll, -1 to wait for ever.  See kqueue.control()."""
         self._check()
         harvest = self._take()
+        guard = self._lock.guard()
         try:
             if changes:
                 if not self._lock.acquire():
                     return self.defer(changes, maxevents)
-                self._registry.turn += 1
                 try:
+                    if self.closed:
+                        raise errors.closed()  # by another thread, since it was asked
+                    self._registry.turn += 1
                     self._registry.apply(changes, maxevents, harvest)
                 finally:
                     self._leave(maxevents > 0 and not harvest.events)
@@ -124,39 +123,35 @@ class Queue:
                 return []
             return self._collect(harvest, maxevents, deadline, not changes)
         finally:
+            self._lock.amend(guard)
             self._give_back(harvest)
 
     def reap(self, harvest: Harvest, maxevents: int, deadline: int) -> int:
-        """run() without changes, for a program that keeps its records: how many of harvest.events are filled in.
-
-        They are the same kevents call after call, so no object is made for an event.  A record holds its udata
-        until it is filled in again, under the lock: set it to None before, or its finalizer may run there.
-        """
+        """run() without changes, for a program that keeps its records: how many of harvest.events, as it is after
+        the call, are filled in.  They are the same kevents call after call, and one holds its udata until it is
+        filled in again, under the lock: set it to None before, or its finalizer may run there."""
         self._check()
         harvest.kept = True
         harvest.filled = 0
-        self._collect(harvest, maxevents, deadline, True)
+        guard = self._lock.guard()
+        try:
+            self._collect(harvest, maxevents, deadline, True)
+        finally:
+            self._lock.amend(guard)
         return harvest.filled
 
     def _check(self) -> None:
-        if fork_count() != self._forks:
-            self.abandon()
-        if self.closed:
+        if self.is_closed():
             raise errors.closed()
 
     def _take(self) -> Harvest:
-        return self._pool.pop() if self._pool else Harvest()
+        try:
+            return self._pool.pop()
+        except IndexError:
+            return Harvest()
 
     def _give_back(self, harvest: Harvest) -> None:
-        if harvest.graveyard:
-            harvest.graveyard.clear()
-        if harvest.filled or harvest.events:
-            # The list is the caller's by now.
-            harvest.events = []
-            harvest.filled = 0
-        harvest.error = 0
-        harvest.culprit = None
-        harvest.lost = False
+        harvest.reset()
         self._pool.append(harvest)
 
     def _leave(self, collecting: bool) -> None:
@@ -164,16 +159,10 @@ class Queue:
         # that comes between the last look and the release is done right after it.
         if self._deferred:
             self._run_deferred()
-        late = (not collecting or self._waiters > 0) and self._settle_wake()
-        self._lock.release()
-        if late:
-            self._raise_wake()
+        self._let_go((not collecting or self._waiters > 0) and self._settle_wake())
         while self._deferred and self._lock.acquire():
             self._run_deferred()
-            late = self._settle_wake()
-            self._lock.release()
-            if late:
-                self._raise_wake()
+            self._let_go(self._settle_wake())
         if self._graves:
             self._graves = []
         if self._registry.shed:
@@ -204,7 +193,6 @@ class Queue:
 
     def _collect(self, harvest: Harvest, maxevents: int, deadline: int, alone: bool) -> list[kevent]:
         registry = self._registry
-        events = harvest.events
         harvest.room = maxevents
         first = True
         left = 0
@@ -230,34 +218,36 @@ class Queue:
             asked = min(maxevents - harvest.filled, watched)
             if registry.table.shared and asked > 1:
                 asked //= 2
-            self._waiters += 1
-            epoch = self._epoch
-            self._lock.release()
             n = 0
             whole = False
+            self._waiters += 1
+            epoch = self._epoch
             try:
+                self._lock.release()
                 if harvest.batch.capacity < asked:
                     harvest.batch.reserve(asked)
                 if ready and not registry.table.watched and not registry.drains:
                     n = 0  # Nothing but what is on the ready list could be reported.
                 else:
-                    n = self._engine.wait(harvest.batch, asked, 0 if ready or harvest.filled else deadline)
+                    at_once = ready or harvest.filled or self._collector.rebuild
+                    n = self._engine.wait(harvest.batch, asked, 0 if at_once else deadline)
                 if n > 0 and self._levels:
                     # select(2) tells of what is ready though a signal came.  A handler that raises must do so
                     # before it is collected; what was reported by level is reported again.
                     run_signal_handlers()
                 # The kevents of the call are made here, where the collector may run; one descriptor can still
                 # give two, which the Collector makes up for.
-                for _ in range(min(maxevents, harvest.filled + ready + max(n, 0)) - len(events)):
-                    events.append(kevent.__new__(kevent))
+                wanted = min(maxevents, harvest.filled + ready + max(n, 0)) - len(harvest.events)
+                if wanted > 0:
+                    harvest.widen(wanted)
                 whole = True
             finally:
-                # A signal handler's exception passes here as well, in the interpreted build; it goes on after the
-                # lock was given back.
-                self._lock.acquire()
+                # A signal handler's exception passes here as well, in the interpreted build; acquire() may let
+                # another one in, so the counting comes first.
                 self._waiters -= 1
                 if epoch != self._epoch and self._evacuating:
                     self._evacuating -= 1
+                self._lock.acquire()
                 if self.closed and not self._waiters:
                     self._free()
                 if not whole:
@@ -274,17 +264,19 @@ class Queue:
                 self._leave(False)
             if harvest.graveyard:
                 harvest.graveyard.clear()
-            told = calls != registry.interest.calls
-            if (n == asked or told) and harvest.filled < maxevents and left > 0:
+            if (n == asked or calls != registry.interest.calls) and harvest.filled < maxevents and left > 0:
                 # As much as was asked for, or the engine was told something meanwhile: there may be more.
                 left -= max(n, 1)
                 continue
             if harvest.filled:
+                events = harvest.events
                 if harvest.filled < len(events) and not harvest.kept:
                     del events[harvest.filled :]
                 return events
             if n < 0 and n != -_EINTR:
                 raise errors.wait_refused(self._engine.name, -n)
+            if self._collector.rebuild:
+                raise errors.watch_refused(self._engine.name, registry.interest.refusal)
             # Not only after EINTR: what wakes a filter can come with the signal.  A handler that raises must do it
             # before something is collected that nobody would return.
             run_signal_handlers()
@@ -294,32 +286,20 @@ class Queue:
     def _rebuild(self, harvest: Harvest) -> None:
         """Build the kernel's set anew.  Whoever waits on the old one must come back to the new one: the wake
         descriptor, which is in both, stays up until they have."""
-        self._collector.rebuild = False
         wake_raise(self._wake)
         self._raised = True
         self._epoch += 1
         self._evacuating = self._waiters
-        registry = self._registry
-        for source in registry.interest.rebuild(registry.table):
-            self._collector.reused |= is_open(source.fd) == 0
-            registry.vanish(source, harvest)
-        for number, drain in registry.drains.items():
-            drain.rewatched(number)
+        self._collector.renew(harvest)
 
     def _settle_wake(self) -> bool:
-        """Lower the wake descriptor if nothing waits; True if it is to be raised, by _raise_wake() after the lock
-        is given back: who is woken under it runs straight into the lock and the GIL (2.3 x an eventfd's wake-up,
-        against 1.15)."""
+        """Lower the wake descriptor if nothing waits; True if it is to be raised, by _let_go() after the release:
+        who is woken under the lock runs straight into it and the GIL (2.3 x an eventfd's wake-up, not 1.15)."""
         count = self._registry.ready.count
         if count:
             more = self._edged and count > self._told
             self._told = count
-            if self.closed or (self._raised and not more):
-                return False
-            self._raised = True
-            # Whoever raises it counts as a waiter: the number must not be closed, and be another file's, before.
-            self._waiters += 1
-            return True
+            return not self.closed and (more or not self._raised)
         # It may have been raised after somebody had collected what it was raised for: whoever it wakes lowers it.
         if (self._raised or self._collector.woken) and not self._evacuating and not self.closed:
             wake_lower(self._wake)
@@ -328,12 +308,21 @@ class Queue:
         self._collector.woken = False
         return False
 
-    def _raise_wake(self) -> None:
+    def _let_go(self, late: bool) -> None:
+        """Release the lock, and raise the wake descriptor after it if it is late for that."""
+        if not late:
+            self._lock.release()
+            return
+        self._raised = True
+        # Whoever raises it counts as a waiter: the number must not be closed, and be another file's, before.
+        self._waiters += 1
         try:
-            wake_raise(self._wake)
+            self._lock.release()
+            if wake_raise(self._wake) < 0:
+                self._raised = False  # for the next one to try again
         finally:
-            self._lock.acquire()
             self._waiters -= 1
+            self._lock.acquire()
             if self.closed and not self._waiters:
                 self._free()
             self._lock.release()
@@ -353,15 +342,17 @@ class Queue:
 
     def close(self) -> None:
         """Delete every knote and give the descriptors back.  Whoever waits gets EBADF (S-284).  Idempotent."""
-        if fork_count() != self._forks:
-            self.abandon()
-        if self.closed:
+        if self.is_closed():
             return
-        if not self._lock.acquire():
-            self._deferred.append(None)
-            return
-        self._shut()
-        self._lock.release()
+        guard = self._lock.guard()
+        try:
+            if not self._lock.acquire():
+                self._deferred.append(None)
+                return
+            self._shut()
+            self._lock.release()
+        finally:
+            self._lock.amend(guard)
         self._graves = []
         self._registry.shed.clear()
 
@@ -402,29 +393,42 @@ class Queue:
     def serve(self, verb: int, one: Any = None, other: Any = None) -> Any:
         """What knote.aio asks for, under the lock: see Knotes.serve()."""
         self._check()
-        if not self._lock.acquire():
-            raise errors.reentered_aio()
+        guard = self._lock.guard()
         try:
-            if self.closed:
-                raise errors.closed()
-            return self._registry.serve(verb, one, other, self)
+            if not self._lock.acquire():
+                raise errors.reentered_aio()
+            try:
+                if self.closed:
+                    raise errors.closed()
+                return self._registry.serve(verb, one, other, self)
+            finally:
+                self._leave(False)
         finally:
-            self._leave(False)
+            self._lock.amend(guard)
 
     def pending(self) -> int:
         """How many knotes wait to be returned; -1 when closed.  What the engine reports is put on the ready list,
         where it is judged when it is collected (S-014, S-015)."""
-        if not self._lock.acquire():
-            return self._registry.ready.count
+        guard = self._lock.guard()
+        try:
+            return self._pending() if self._lock.acquire() else self._registry.ready.count
+        finally:
+            self._lock.amend(guard)
+
+    def _pending(self) -> int:
         if self.closed:
             self._lock.release()
             return -1
         harvest = self._take()
         try:
             room = self._registry.table.watched + len(self._registry.drains) + 4
-            if harvest.batch.capacity < room:
-                harvest.batch.reserve(room)
-            n = self._engine.wait(harvest.batch, room, 0)
+            harvest.batch.reserve(room)
+            n = 0
+            for _ in range(_TRIES):
+                # Nobody would hear why it was refused, and the outer queue would take it for silence.
+                n = self._engine.wait(harvest.batch, room, 0)
+                if n >= 0:
+                    break
             self._collector.note(harvest, n)
             return self._registry.ready.count
         finally:
@@ -434,19 +438,13 @@ class Queue:
     def knotes(self) -> list[Registration]:
         """Every registration, as it is now.  Those of a number that was closed are none, though nobody may have
         told the queue (S-084)."""
-        found: list[Registration] = []
-        if not self._lock.acquire():
-            raise errors.reentered()
+        guard = self._lock.guard()
         try:
-            for kn in self._registry.table.all():
-                if kn.source is not None and not self._registry.interest.holds(kn.source):
-                    continue
-                found.append(
-                    Registration(
-                        kn.filter, kn.ident, kn.flags, kn.sfflags, kn.sdata, kn.udata,
-                        not kn.status & DISABLED, kn.home == 1, kn.hits,
-                    )
-                )
+            if not self._lock.acquire():
+                raise errors.reentered()
+            try:
+                return self._registry.registrations()
+            finally:
+                self._leave(False)
         finally:
-            self._leave(False)
-        return found
+            self._lock.amend(guard)

@@ -9,6 +9,6 @@ cdef class ReadyList:
     cdef readonly Py_ssize_t count
     cdef Knote head
     cdef Knote tail
-    cpdef append(self, Knote kn)
-    cpdef remove(self, Knote kn)
+    cpdef void append(self, Knote kn) noexcept
+    cpdef void remove(self, Knote kn) noexcept
     cpdef Knote pop(self)

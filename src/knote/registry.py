@@ -31,6 +31,7 @@ from knote.kevent import kevent
 from knote.knote import ACTIVE, ASK, DEAD, DEMOTED, DISABLED, FORCED, SOFT, Knote
 from knote.knotes import Knotes
 from knote.masks import EDGE
+from knote.source import IDENTITY
 
 if TYPE_CHECKING:
     from knote.engines.base import Engine
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from knote.source import Source
 
 STICKY = EV_CLEAR | EV_ONESHOT | EV_DISPATCH | EV_RECEIPT
+UNDONE = DISABLED | FORCED | DEMOTED
 _EBADF = errno.EBADF
 _EINVAL = errno.EINVAL
 _ENOENT = errno.ENOENT
@@ -51,19 +53,20 @@ _NOT_STAGED = -2
 class Registry(Knotes):
     """Applies change lists.  Threads: only under the queue's lock."""
 
-    __slots__ = ("_base", "_deletes", "_gone", "_log", "_place", "_staging")
+    __slots__ = ("_base", "_deletes", "_filter", "_log", "_place", "_staging")
 
     def __init__(self, engine_type: type[Engine]) -> None:
         super().__init__(engine_type)
         self._log: list[Knote | None] = []
-        """Made and deleted by the staged changes, one each, from the _base-th of the list on."""
-        self._gone: list[bool] = []
-        """Of each entry of the log, whether it is a deletion."""
+        """By its place in the list, the knote that a staged change has made or, where it is DEAD, deleted."""
         self._base = -1
+        """The place of the first staged change."""
         self._deletes = False
         """Some of them are deleted ones."""
         self._place = 0
         self._staging = False
+        self._filter: Filter = self.reads
+        """That of the change before, which most often is the next one's as well."""
 
     def apply(self, changes: list[kevent], maxevents: int, harvest: Harvest) -> None:
         """Apply the changes in order, as if one by one.
@@ -77,6 +80,8 @@ class Registry(Knotes):
         if self._base >= 0:
             self._flush_staged(harvest)  # left by a call that ran out of memory
         self._staging = count > 1
+        if self._staging:
+            self._log = [None] * count
         i = 0
         while True:
             if i == count:
@@ -87,7 +92,6 @@ class Registry(Knotes):
                 self._staging = False
             change = changes[i]
             if change._filter == 0:
-                self._pass()
                 i += 1  # FreeBSD passes over it without a word (S-040).
                 continue
             self._place = i
@@ -119,30 +123,26 @@ class Registry(Knotes):
             i += 1
 
     def _can_stage(self, flags: int, fflags: int, source: Source | None, kn: Knote | None) -> bool:
+        # Whether a change can wait and be made together with others: all is level-triggered, in the queue's own
+        # engine.
         if kn is not None:
-            if kn.source is None or not flags & EV_DELETE or not kn.source.armed[0]:
+            if not flags & EV_DELETE or kn.flags & EV_CLEAR or kn.status & (DISABLED | SOFT | DEMOTED):
                 return False
-            return self.interest.can_stage(kn.source, kn)
-        if flags & (EV_CLEAR | EV_DISABLE) or fflags & NOTE_LOWAT or not flags & EV_ADD:
+        elif flags & (EV_CLEAR | EV_DISABLE) or fflags & NOTE_LOWAT or not flags & EV_ADD:
             return False
-        return source is None or self.interest.is_plain(source)
+        if source is None:
+            return True
+        if source.soft or source.armed[0] & EDGE or source.armed[1] or source.armed[2]:
+            return False
+        return (kn is None or source.armed[0] != 0) and self.interest.stands(source)
 
     def _stage(self, kn: Knote, source: Source) -> None:
         if self._base < 0:
             self._base = self._place
-        self._log.append(kn)
-        deleted = kn.status & DEAD != 0
-        self._gone.append(deleted)
-        if deleted:
+        self._log[self._place] = kn
+        if kn.status & DEAD:
             self._deletes = True
         self.interest.stage(source, kn, self._place)
-
-    def _pass(self) -> None:
-        # A change that the engine need not hear of has its place in the log all the same: what is undone is found
-        # by its place in the list.
-        if self._base >= 0:
-            self._log.append(None)
-            self._gone.append(False)
 
     def _flush_staged(self, harvest: Harvest) -> int:
         """Tell the engine what was staged.  -1, or the place of the first change that it refused, which is undone
@@ -152,24 +152,26 @@ class Registry(Knotes):
         touched = self.interest.staged
         failed = self.interest.flush()
         log = self._log
-        keep = len(log)
+        first, last = self._base, self._place
         place = -1
         if failed is not None:
             place = failed.place
-            keep = place - self._base
-            while len(log) > keep:
-                kn = log.pop()
-                deleted = self._gone.pop()
+            for i in range(last, place - 1, -1):
+                # Of a knote that was made and deleted the deletion comes first here, and revives it.
+                kn = log[i]
+                log[i] = None
                 if kn is None:
                     continue
-                if deleted:
+                if kn.status & DEAD:
                     self._revive(kn)
                 else:
                     self.bury(kn, harvest)
+            last = place - 1
         if self._deletes or failed is not None:
-            # A knote that was made and deleted stands in the log twice, and may be recycled once.
-            for kn, deleted in zip(log, self._gone, strict=True):
-                if deleted and kn is not None:
+            for i in range(first, last + 1):
+                kn = log[i]
+                if kn is not None and kn.status & DEAD:
+                    kn.status = 0  # Made and deleted, it stands in the log twice, and may be recycled once.
                     self._recycle(kn, harvest)
             for source in touched:
                 if failed is not None and self.interest.armed(source):
@@ -177,8 +179,6 @@ class Registry(Knotes):
                     self.interest.sync(source)
                 if source.knotes is None and not self.interest.armed(source):
                     self.table.drop_source(source)
-        log.clear()
-        self._gone.clear()
         touched.clear()
         self._deletes = False
         self._base = -1
@@ -209,9 +209,12 @@ class Registry(Knotes):
         _NOT_STAGED: not applied, since it cannot wait together with those that do."""
         number = change._filter
         flags = change._flags
-        filt = self._filters[-number] if -len(self._filters) < number < 0 else None
-        if filt is None:
-            return _EINVAL
+        filt: Filter | None = self._filter
+        if filt is None or filt.id != number:
+            filt = self._filters[-number] if -len(self._filters) < number < 0 else None
+            if filt is None:
+                return _EINVAL
+            self._filter = filt
         if flags & EV_ENABLE and flags & EV_DISABLE:
             return _EINVAL
         if flags & EV_ADD and flags & EV_KEEPUDATA:
@@ -222,7 +225,10 @@ class Registry(Knotes):
             if change._ident > _INT_MAX:
                 return _EBADF
             fd = change._ident
-            source = self.table.source(fd)
+            # As Table.source(), in this module: a thirtieth of what a change takes.
+            slots = self.table.slots
+            if fd < len(slots):
+                source = slots[fd]
             kn = None if source is None else source.find(number)
         else:
             kn = self.table.find(number, change._ident)
@@ -230,7 +236,6 @@ class Registry(Knotes):
             self._staging
             and filt.wants != 0
             and self._can_stage(flags, change._fflags, source, kn)
-            and (source is None or self.interest.stands(source))
         )
         if self._base >= 0 and not staged:
             return _NOT_STAGED
@@ -253,7 +258,7 @@ class Registry(Knotes):
     def _create(
         self, change: kevent, filt: Filter, source: Source | None, staged: bool, harvest: Harvest
     ) -> int:
-        kn = self._spare.pop() if self._spare else Knote.__new__(Knote)
+        kn = self._blank()
         kn.begin(
             change._ident, filt, change._flags & STICKY | filt.forced, change._fflags, change._data, change._udata
         )
@@ -288,9 +293,9 @@ class Registry(Knotes):
         if source is None:
             proven = True
             identity = describe(fd)
-            if not identity:
+            if not identity & IDENTITY:
                 harvest.graveyard.append(kn)
-                return _EBADF
+                return identity >> 5
             source = self.table.add_source(fd, identity)
         self._join(source, kn)
         rc = filt.attach(kn)
@@ -300,8 +305,6 @@ class Registry(Knotes):
         if rc == 0 and staged and not kn.status & SOFT:
             self._stage(kn, source)
             return -1
-        if staged:
-            self._pass()
         if rc == 0 and not kn.status & DISABLED:
             if kn.status & SOFT:
                 self.ready.append(kn)
@@ -340,6 +343,11 @@ class Registry(Knotes):
         if source is not None and not self.interest.holds(source):
             self.vanish(source, harvest)
             return -1
+        fflags = kn.sfflags
+        data = kn.sdata
+        udata = kn.udata
+        was = kn.status
+        sticky = kn.flags
         rc = kn.filt.touch(kn, flags, change._fflags, change._data)
         if rc:
             return rc
@@ -375,6 +383,13 @@ class Registry(Knotes):
         if rc in (-_ENOENT, -_EBADF):
             self.vanish(source, harvest)
             return -1
+        if rc:
+            # The engine would not: all is as it was before.
+            kn.filt.touch(kn, 0, fflags, data)
+            kn.status = kn.status & ~UNDONE | was & UNDONE
+            kn.flags = sticky
+            if not flags & EV_KEEPUDATA:
+                kn.udata = udata
         return -rc
 
     def _delete(self, kn: Knote, staged: bool, harvest: Harvest) -> int:

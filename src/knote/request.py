@@ -6,7 +6,6 @@ from __future__ import annotations
 import errno
 import operator
 import os
-import socket
 import struct
 import sys
 from typing import TYPE_CHECKING, Any
@@ -51,6 +50,8 @@ if TYPE_CHECKING:
     Buffer = Any
 
 
+_MSG_NOSIGNAL = 0x4000
+"""socket(7)'s; the module that names it takes 6 ms to import."""
 _EINPROGRESS = errno.EINPROGRESS
 _HEAD = struct.Struct("@PIPNPNi0P")
 """struct msghdr."""
@@ -160,7 +161,7 @@ class Request:
     @classmethod
     def send(cls, sock: Descriptor, data: Buffer, flags: int = 0, *, udata: Any = None) -> Request:
         """send(2).  flags: socket.MSG_*; MSG_NOSIGNAL is always added, as Python ignores SIGPIPE anyway."""
-        return Request(SEND, _number(sock), data, 0, flags | socket.MSG_NOSIGNAL, udata)
+        return Request(SEND, _number(sock), data, 0, flags | _MSG_NOSIGNAL, udata)
 
     @classmethod
     def recvfrom(
@@ -175,7 +176,7 @@ class Request:
     ) -> Datagram:
         """sendto(2).  address: as socket.sendto() takes it, hosts by number; None if the socket is connected."""
         number = _number(sock)
-        made = Datagram(SENDTO, number, data, 0, flags | socket.MSG_NOSIGNAL, udata)
+        made = Datagram(SENDTO, number, data, 0, flags | _MSG_NOSIGNAL, udata)
         made.target = address
         made.name = b"" if address is None else packed(number, address)
         return made
@@ -360,6 +361,8 @@ def _offset(offset: int) -> int:
 
 def packed(fd: int, address: Any) -> bytes:
     """The struct sockaddr of an address, for the socket behind fd."""
+    import socket  # 6 ms, which nobody pays who has no addresses
+
     borrowed = socket.socket(fileno=fd)
     try:
         family = borrowed.family
@@ -389,6 +392,8 @@ def packed(fd: int, address: Any) -> bytes:
 
 def unpacked(name: bytes) -> Any:
     """packed()'s inverse; None for no address, the bytes of one of another family."""
+    import socket
+
     if len(name) < 2:
         return None
     family = int.from_bytes(name[:2], sys.byteorder)

@@ -71,7 +71,11 @@ class Ring:
         if self.fd < 0:
             raise errors.no_ring(-self.fd)
         for op in _NEEDED:
-            if self._uring.knows(op) <= 0:
+            known = self._uring.knows(op)
+            if known < 0:
+                self._uring.close()
+                raise errors.os_error(-known, "io_uring_register(2), asked which operations this kernel has")
+            if known == 0:
                 self._uring.close()
                 raise errors.os_error(errno.ENOSYS, f"this kernel's io_uring lacks operation {op}")
 

@@ -29,6 +29,6 @@ cdef class Source:
     cdef int mark
     cdef unsigned int deliveries
     cdef Knote knotes
-    cpdef add(self, Knote kn)
-    cpdef remove(self, Knote kn)
+    cpdef void add(self, Knote kn) noexcept
+    cpdef void remove(self, Knote kn) noexcept
     cpdef Knote find(self, int number)

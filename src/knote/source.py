@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from knote.knote import Knote
 
-# What kind of file a descriptor is, as far as filters tell kinds apart; _kernel/kn_fd.h has the same list.
+# What kind of file a descriptor is, as far as filters tell kinds apart; _kernel/kn_identity.h has the same list.
 KIND_OTHER = 0
 KIND_PIPE = 1
 KIND_FIFO = 2
@@ -23,6 +23,8 @@ KIND_TTY = 10
 KIND_EVENTFD = 11
 KIND_TIMERFD = 12
 KIND_MQUEUE = 13
+IDENTITY = 16
+"""The bit above the kind, which every identity has; without it, what describe() gives is an errno, 5 bits up."""
 
 APART = 3
 """The lane of what is watched by edge where the queue's own engine has no edges; its masks are armed[0], too."""

@@ -9,7 +9,7 @@ cdef int EVFILT_AIO, _FILTERS
 
 @cython.final
 cdef class Table:
-    cdef list _sources
+    cdef list slots
     cdef list _others
     cdef list _requests
     cdef unsigned int _generation

@@ -27,10 +27,11 @@ class Table:
     Threads: only under the queue's lock.
     """
 
-    __slots__ = ("_generation", "_others", "_requests", "_sources", "shared", "watched")
+    __slots__ = ("_generation", "_others", "_requests", "shared", "slots", "watched")
 
     def __init__(self) -> None:
-        self._sources: list[Source | None] = []
+        self.slots: list[Source | None] = []
+        """Of descriptors: the source, by their number."""
         self._others: list[dict[int, Knote] | None] = [None] * _FILTERS
         """By the negated number of the filter, by ident."""
         self._requests: list[Knote | None] = []
@@ -43,31 +44,31 @@ class Table:
 
     def source(self, fd: int) -> Source | None:
         """The source of that descriptor number."""
-        return self._sources[fd] if 0 <= fd < len(self._sources) else None
+        return self.slots[fd] if 0 <= fd < len(self.slots) else None
 
     def add_source(self, fd: int, identity: int) -> Source:
         """A new source for fd, with a generation that no source of this number has had."""
-        while len(self._sources) <= fd:
-            self._sources.append(None)
+        while len(self.slots) <= fd:
+            self.slots.append(None)
         # 0 is for the queue's own descriptors, whose token is the bare number.
         self._generation = (self._generation + 1) & 0xFFFF_FFFF or 1
         source = Source(fd, self._generation, identity)
-        self._sources[fd] = source
+        self.slots[fd] = source
         self.watched += 1
         return source
 
     def drop_source(self, source: Source) -> None:
         """Forget it; its tokens are stale from now on."""
-        if self._sources[source.fd] is source:
-            self._sources[source.fd] = None
+        if self.slots[source.fd] is source:
+            self.slots[source.fd] = None
             self.watched -= 1
 
     def by_token(self, token: int) -> Source | None:
         """The source that this token was made for; None if it is gone."""
         fd = token & _SLOT
-        if fd >= len(self._sources):
+        if fd >= len(self.slots):
             return None
-        source = self._sources[fd]
+        source = self.slots[fd]
         if source is None or source.token != token:
             return None
         return source
@@ -107,7 +108,7 @@ class Table:
 
     def sources(self) -> list[Source]:
         """Every source, by descriptor number."""
-        return [source for source in self._sources if source is not None]
+        return [source for source in self.slots if source is not None]
 
     def all(self) -> list[Knote]:
         """Every knote: those of descriptors by number, then the others by filter."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
+
+import pytest
 
 import knote
 from knote import EV_ADD, EV_CLEAR, constants
@@ -76,3 +78,11 @@ def notes(event: Any) -> str:
     assert event.data == 0
     assert event.filter == knote.EVFILT_VNODE
     return constants.fflags_text(event.filter, event.fflags)
+
+
+@pytest.fixture
+def folder(kq: Any, tmp_path: Path) -> Iterator[Folder]:
+    """For the files of a test, watched by its queue."""
+    made = Folder(tmp_path, kq)
+    yield made
+    made.close()

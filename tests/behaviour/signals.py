@@ -8,9 +8,13 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from knote import EV_ADD, EVFILT_SIGNAL, kevent
+from tests.behaviour.words import ready
 
 USR1, USR2, RT = signal.SIGUSR1, signal.SIGUSR2, signal.SIGRTMIN + 5
 
@@ -26,6 +30,20 @@ def counts(timeout=0):
 me = os.getpid()
 kq = kqueue()
 """
+
+
+@pytest.fixture(autouse=True)
+def dispositions() -> Iterator[None]:
+    """USR1, USR2 and RT, as they were."""
+    before = {number: signal.getsignal(number) for number in (USR1, USR2, RT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def data(kq: Any) -> list[int]:
+    """Of the events that are ready, how often each signal came."""
+    return [event.data for event in ready(kq)]
 
 
 def sig(number: int, flags: int = EV_ADD, udata: Any = 0) -> kevent:
@@ -50,7 +68,7 @@ def disposition(number: int) -> tuple[int, int, bytes]:
     )
 
 
-def program(text: str) -> subprocess.Popen[str]:
+def program(text: str, *, own_group: bool = False) -> subprocess.Popen[str]:
     """A program of its own, with kq, sig() and counts(); what it prints is in stdout."""
     code = _PROLOGUE + textwrap.dedent(text)
     return subprocess.Popen(
@@ -58,6 +76,7 @@ def program(text: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        process_group=0 if own_group else None,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -82,6 +83,41 @@ def test_edges(kq: Any, tcp_pair: Pair) -> None:
         tcp_pair.a.send(b"x" * 1000)
         assert brief(kq.control(None, 8, SOON)) == [f"{tcp_pair.fd_a} EMPTY CLEAR d=0"]
         assert ready(kq) == []
+
+
+@pytest.mark.parametrize("flags", [0, EV_CLEAR])
+def test_a_reset_throws_away_what_was_under_way(kq: Any, full: Pair, flags: int) -> None:
+    """As FreeBSD's soisdisconnected(): nothing is under way any more, though SIOCOUTQ goes on to count it.  No
+    EV_EOF, which READ and WRITE tell."""
+    assert ready(kq, empty(full.a, EV_ADD | flags)) == []
+    full.b.close()  # with bytes that it has not read: a reset
+    (event,) = kq.control(None, 8, SOON)
+    assert (event.ident, event.filter, event.flags, event.fflags, event.data) == (full.fd_a, -13, flags, 0, 0)
+    assert len(ready(kq)) == (flags == 0)
+    if flags:
+        idle_without_a_word(kq)
+
+
+@pytest.mark.parametrize("end", ["a", "b"])
+def test_an_edge_of_the_end(kq: Any, tcp_pair: Pair, end: str) -> None:
+    """FreeBSD wakes for it though the buffer was empty before; of who connected and of who was connected to."""
+    mine, other = (tcp_pair.a, tcp_pair.b) if end == "a" else (tcp_pair.b, tcp_pair.a)
+    assert len(ready(kq, empty(mine, EV_ADD | EV_CLEAR))) == 1
+    idle_without_a_word(kq)
+    other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    other.close()
+    assert brief(kq.control(None, 8, SOON)) == [f"{mine.fileno()} EMPTY CLEAR d=0"]
+    idle_without_a_word(kq)
+
+
+def test_an_edge_of_the_beginning(kq: Any, tcp_listener: Any) -> None:
+    """soisconnected() wakes as well."""
+    with socket.socket() as one:
+        assert len(ready(kq, empty(one, EV_ADD | EV_CLEAR))) == 1
+        idle_without_a_word(kq)
+        one.connect(tcp_listener.getsockname())
+        assert brief(kq.control(None, 8, SOON)) == [f"{one.fileno()} EMPTY CLEAR d=0"]
+        idle_without_a_word(kq)
 
 
 def test_an_edge_of_another_threads_bytes(kq: Any, tcp_pair: Pair) -> None:

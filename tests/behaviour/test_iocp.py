@@ -18,7 +18,7 @@ import pytest
 from knote import iocp
 from knote.interfaces.iocp import winapi
 from tests.behaviour.requests import backend
-from tests.support.waiting import SOON, wait_until
+from tests.support.waiting import SOON, in_a_wait, wait_until
 
 __all__ = ["backend"]
 
@@ -373,8 +373,7 @@ def test_closed_while_waited_on(backend: str) -> None:
 
     thread = threading.Thread(target=wait)
     thread.start()
-    state = Path(f"/proc/self/task/{thread.native_id}/stat")
-    wait_until(lambda: state.read_text().rpartition(")")[2].split()[0] == "S")
+    wait_until(lambda: in_a_wait(thread.native_id or 0))
     iocp.CloseHandle(port)
     thread.join(SOON)
     assert caught == [iocp.ERROR_ABANDONED_WAIT_0]

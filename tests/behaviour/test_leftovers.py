@@ -76,6 +76,21 @@ def test_a_strict_queue_returns_none(
         os.close(keeper)
 
 
+def test_a_number_that_is_another_file_makes_no_edge_of_others(kq: Any, socketpair: Pair) -> None:
+    """An engine that knows numbers looks at the new file no more for what was asked of the old one: its reports
+    would be nobody's, and the set that is built anew for them reports every edge afresh."""
+    with Pipe() as one, Pipe() as other:
+        assert isinstance(one, Pipe) and isinstance(other, Pipe)
+        one.close_w()
+        assert idents(ready(kq, read(one.r))) == [one.r]
+        os.dup2(other.r, one.r)
+        other.close_w()
+        found = ready(kq, write(socketpair.a, EV_ADD | EV_CLEAR), read(one.r, EV_ADD | EV_CLEAR))
+        assert sorted(idents(found)) == sorted([socketpair.fd_a, one.r])
+        for _ in range(3):
+            assert ready(kq) == []
+
+
 # ---- changes -----------------------------------------------------------------------------------
 
 

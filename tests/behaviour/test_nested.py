@@ -146,6 +146,8 @@ def test_how_deep(engine: str) -> None:
         apply(queues[0], user(1), trigger(1))
         assert brief(queues[depth].control(None, 1, SOON)) == [f"{queues[depth - 1].fileno()} READ RECEIPT d=1"]
         assert queues[depth + 1].knotes() == []
+        with pytest.raises(OSError, match="queues nest four deep"):
+            apply(queues[depth + 1], read(queues[depth]))
 
 
 def test_one_in_two(kq: Any, inner: Any, engine: str) -> None:

@@ -6,16 +6,21 @@ import errno
 import os
 import socket
 import struct
+from functools import partial
 from typing import Any
 
 import pytest
 
+import knote
 from knote import EV_ADD, EV_CLEAR, EV_DELETE, EV_DISPATCH, EV_ENABLE, EV_EOF, NOTE_NODATA
 from tests.behaviour.words import ROOM, apply, idle, read, ready, write
+from tests.support import kernelcalls
 from tests.support.events import brief, keys
+from tests.support.faults import Faults, play
 from tests.support.plumbing import LOCALHOST, Pair, arrived, tcp_pair, unix_pair
 from tests.support.waiting import SOON
 
+(RECV,) = kernelcalls.of("recv")
 STREAMS = pytest.mark.parametrize("make", [tcp_pair, unix_pair], ids=["tcp", "unix"])
 
 
@@ -245,6 +250,26 @@ def test_urgent_byte_is_not_data(kq: Any, tcp_pair: Pair) -> None:
     assert kq.control(None, ROOM, 0.02) == []
     tcp_pair.b.send(b"12")
     assert collect(kq) == [f"{fd} READ CLEAR d=2"]
+
+
+def interrupted_behind_the_urgent_byte(engine: str, faults: Faults) -> None:
+    os.environ["KNOTE_IO_URING"] = "1"  # else no ring is made under a filter, which is one
+    with tcp_pair() as pair, knote.kqueue(engine=engine) as queue:
+        apply(queue, read(pair.fd_a, EV_ADD | EV_CLEAR))
+        pair.b.send(b"!", socket.MSG_OOB)
+        pair.b.send(b"12")
+        arrived(pair.fd_a)
+        faults.arm(errno.EAGAIN, number=RECV, nth=0)
+        got = queue.control(None, ROOM, SOON)
+        faults.disarm()
+        assert faults.hits
+        assert [event.data for event in got] == [2]
+
+
+@pytest.mark.needs("calls that fail")
+def test_a_signal_behind_the_urgent_byte(engine: str) -> None:
+    """recv(2) says EAGAIN there to a thread that has something else to do, io_uring's work for example."""
+    play(partial(interrupted_behind_the_urgent_byte, engine), (RECV,))
 
 
 @STREAMS

@@ -1,4 +1,4 @@
-"""EVFILT_SIGNAL beside what the program does with its signals: handlers, SIG_IGN, defaults, asyncio, children."""
+"""EVFILT_SIGNAL beside what the program does with its signals: handlers, SIG_IGN, defaults, asyncio."""
 
 from __future__ import annotations
 
@@ -8,32 +8,19 @@ import errno
 import faulthandler
 import os
 import signal
-import subprocess
 import threading
-from collections.abc import Iterator
 from signal import signal as signal_by_another_name
 from typing import Any
 
 import pytest
 
 from knote import EV_DELETE
-from tests.behaviour.signals import RT, USR1, USR2, disposition, program, send, sig, told_by
+from tests.behaviour.signals import RT, USR1, USR2, data, disposition, dispositions, program, send, sig, told_by
 from tests.behaviour.words import apply, idle, ready
 from tests.support.plumbing import Pipe
-from tests.support.waiting import HARDLY, SOON, wait_until
+from tests.support.waiting import SOON, wait_until
 
-
-@pytest.fixture(autouse=True)
-def _dispositions() -> Iterator[None]:
-    """USR1, USR2 and RT, as they were."""
-    before = {number: signal.getsignal(number) for number in (USR1, USR2, RT)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-def data(kq: Any) -> list[int]:
-    return [event.data for event in ready(kq)]
+__all__ = ["dispositions"]
 
 
 # -- handlers -----------------------------------------------------------------------------------------------
@@ -87,7 +74,9 @@ def test_a_handler_that_comes_while_another_thread_waits(kq: Any) -> None:
 
 def _sleeps(task: int | None) -> bool:
     with open(f"/proc/self/task/{task}/wchan") as file:
-        return "poll" in file.read()  # ep_poll, do_poll, poll_schedule_timeout of select(2)
+        where = file.read()
+    # ep_poll, do_poll, poll_schedule_timeout of select(2); read_events of io_getevents(2)
+    return "poll" in where or "read_events" in where
 
 
 @pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.SIG_DFL, lambda *_: None])
@@ -210,7 +199,10 @@ def test_the_default_comes_back() -> None:
 
 
 def test_what_stops_by_default_stops() -> None:
-    """By its own signal, each time; and it is counted, as FreeBSD counts it when it is sent."""
+    """By its own signal, each time; and it is counted, as FreeBSD counts it when it is sent.
+
+    In a process group whose parent is in another one: in an orphaned group, as that of tests in the background of
+    a shell that has gone, the kernel discards this signal (setpgid(2))."""
     with program(
         """
         kq.control([sig(signal.SIGTSTP)], 0)
@@ -219,7 +211,8 @@ def test_what_stops_by_default_stops() -> None:
         print(got, flush=True)
         while not (got := counts(20)): pass
         print(got, flush=True)
-        """
+        """,
+        own_group=True,
     ) as running:
         assert running.stdout is not None
         assert running.stdout.readline() == "begun\n"
@@ -238,8 +231,8 @@ def test_ctrl_c_is_still_a_keyboard_interrupt() -> None:
     said = told_by(
         """
         kq.control([sig(signal.SIGINT)], 0)
-        threading.Timer(0.05, os.kill, (me, signal.SIGINT)).start()
         try:
+            threading.Timer(0.05, os.kill, (me, signal.SIGINT)).start()
             kq.control(None, 8, 20)
         except KeyboardInterrupt:
             print("interrupted", counts())
@@ -287,139 +280,6 @@ def _reads(task: int | None) -> bool:
         return "pipe" in file.read()
 
 
-# -- children -----------------------------------------------------------------------------------------------
-
-IGNORES = """
-signal.signal(signal.SIGHUP, signal.SIG_IGN)
-kq.control([sig(signal.SIGHUP)], 0)
-def ignored(words):
-    mask = int([line for line in words.splitlines() if line.startswith("SigIgn")][0].split()[1], 16)
-    return bool(mask & 1)
-status = ["cat", "/proc/self/status"]
-"""
-
-
-@pytest.mark.needs("EVFILT_SIGNAL in children")
-def test_what_is_ignored_is_ignored_by_what_a_child_executes() -> None:
-    """S-460: a handler is lost by execve(2), SIG_IGN is not.  nohup(1) lives of it."""
-    said = told_by(
-        IGNORES
-        + """
-print(ignored(subprocess.run(status, capture_output=True, text=True).stdout))
-print(ignored(subprocess.run(status, capture_output=True, text=True, close_fds=False).stdout))
-print(ignored(subprocess.run(status, capture_output=True, text=True, preexec_fn=int).stdout))
-pid = os.fork()
-if not pid:
-    os.execvp("sh", ["sh", "-c", "kill -HUP $$; exit 3"])
-print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-os.kill(me, signal.SIGHUP)
-print(counts())
-kq.control([sig(signal.SIGHUP, EV_DELETE)], 0)
-print(subprocess._USE_VFORK, subprocess._USE_POSIX_SPAWN)
-"""
-    )
-    assert said == ["True", "True", "True", "3", "[(1, 1)]", "True True"]
-
-
-@pytest.mark.needs("EVFILT_SIGNAL in children")
-def test_the_same_where_subprocess_is_imported_later() -> None:
-    """The next control() sees to it."""
-    said = told_by(
-        "del sys.modules['subprocess']"
-        + IGNORES
-        + """
-import subprocess
-assert counts() == []
-print(ignored(subprocess.run(status, capture_output=True, text=True).stdout))
-kq.close()
-print(subprocess._USE_VFORK)
-"""
-    )
-    assert said == ["True", "True"]
-
-
-def test_closing_in_another_thread_gives_back_what_it_can(kq: Any, engine: str) -> None:
-    """Interpreted, only the main thread can exchange handlers: then the next signal.signal() does the rest."""
-    import knote
-
-    def handler(_number: int, _frame: Any) -> None:
-        pass
-
-    signal.signal(USR1, handler)
-    queue = knote.kqueue(engine=engine)
-    apply(queue, sig(USR1))
-    closing = threading.Thread(target=queue.close)
-    closing.start()
-    closing.join()
-    assert signal.getsignal(USR1) is handler
-    signal.signal(USR2, signal.getsignal(USR2))
-    assert signal.getsignal(USR1) is handler
-    before = disposition(USR1)
-    apply(kq, sig(USR1))
-    apply(kq, sig(USR1, EV_DELETE))
-    assert disposition(USR1) == before
-
-
-def test_a_forked_child_counts_for_nobody() -> None:
-    """S-237: it has its dispositions back, and may have queues of its own."""
-    said = told_by(
-        """
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-        def ignored():
-            with open("/proc/self/status") as status:
-                return status.read().split("SigIgn:")[1].split()[0]
-        before = ignored()
-        kq.control([sig(signal.SIGUSR1)], 0)
-        pid = os.fork()
-        if not pid:
-            ok = ignored() == before and signal.getsignal(signal.SIGUSR1) == signal.SIG_IGN
-            os.kill(os.getpid(), signal.SIGUSR1)
-            kq = kqueue()
-            kq.control([sig(signal.SIGUSR1)], 0)
-            os.kill(os.getpid(), signal.SIGUSR1)
-            ok = ok and counts() == [(10, 1)]
-            kq.close()
-            os._exit(0 if ok else 1)
-        print(os.waitpid(pid, 0)[1], counts(0.05))
-        os.kill(me, signal.SIGUSR1)
-        print(counts())
-        """
-    )
-    assert said == ["0 []", "[(10, 1)]"]
-
-
-def test_sigchld_by_default(kq: Any) -> None:
-    """libkqueue refuses it where there is no pidfd (4.1).  Children stay to be waited for, their status exact."""
-    apply(kq, sig(signal.SIGCHLD))
-    children = [subprocess.Popen(["sh", "-c", f"exit {n}"]) for n in range(20)]
-    assert [child.wait() for child in children] == list(range(20))
-    (event,) = kq.control(None, 8, SOON)
-    assert 1 <= event.data <= 20
-
-
-@pytest.mark.parametrize("registered_first", [False, True])
-def test_sigchld_ignored(registered_first: bool) -> None:
-    """S-226: not counted, and the kernel goes on reaping."""
-    lines = [
-        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)",
-        "kq.control([sig(signal.SIGCHLD)], 0)",
-    ]
-    said = told_by(
-        "\n".join(reversed(lines) if registered_first else lines)
-        + """
-pid = os.fork()
-if not pid:
-    os._exit(3)
-try:
-    print(os.waitpid(pid, 0))
-except ChildProcessError:
-    print("reaped")
-print(counts(0.05))
-"""
-    )
-    assert said == ["reaped", "[]"]
-
-
 # -- asyncio, wake-up descriptors, waiting for signals ------------------------------------------------------
 
 
@@ -463,94 +323,6 @@ def test_the_wakeup_descriptor_gets_each(kq: Any, pipe: Pipe) -> None:
         assert signal.set_wakeup_fd(-1) == pipe.w
     finally:
         signal.set_wakeup_fd(before)
-
-
-def send_here(number: int, times: int = 1) -> None:
-    """To this thread: of pytest's own one cannot tell when it has begun to block all signals."""
-    for _ in range(times):
-        signal.raise_signal(number)
-
-
-@pytest.fixture
-def blocked() -> Iterator[None]:
-    """USR1 and RT are blocked in this thread, and taken before they are let in again."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [USR1, RT])
-    yield
-    while signal.sigtimedwait([USR1, RT], 0):
-        pass
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@pytest.mark.usefixtures("blocked")
-@pytest.mark.parametrize("number", [USR1, RT])
-def test_a_blocked_signal_is_seen_and_left_pending(kq: Any, number: int) -> None:
-    """S-226, S-227, S-457; trace sig_blocked.  sigwait(3) finds it; libkqueue would have read it away."""
-    apply(kq, sig(number))
-    idle(kq)
-    for _ in range(3):
-        send_here(number)
-        assert data(kq) == [1]
-        idle(kq)
-        assert number in signal.sigpending()
-        assert signal.sigwait([number]) == number
-        idle(kq)
-
-
-@pytest.mark.usefixtures("blocked")
-def test_a_blocked_signal_wakes(kq: Any) -> None:
-    """libkqueue's fires_while_blocked: the wait ends when it comes, from wherever."""
-    signal.signal(USR1, lambda *_: None)
-    apply(kq, sig(USR1))
-    child = subprocess.Popen(["sh", "-c", f"sleep 0.05; kill -USR1 {os.getpid()}"])
-    assert [event.data for event in kq.control(None, 8, SOON)] == [1]
-    child.wait()
-
-
-@pytest.mark.usefixtures("blocked")
-def test_one_that_is_blocked_later(kq: Any) -> None:
-    """The program need not have blocked it when it registered it."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [USR1])
-    signal.signal(USR1, signal.SIG_IGN)
-    apply(kq, sig(USR1))
-    signal.pthread_sigmask(signal.SIG_BLOCK, [USR1])
-    idle(kq)
-    send_here(USR1)
-    assert data(kq) == [1]
-
-
-@pytest.mark.usefixtures("blocked")
-def test_unblocking_does_not_count_it_again(kq: Any) -> None:
-    """Told while it was pending, so its delivery is nothing new."""
-    came: list[int] = []
-    signal.signal(USR1, lambda number, _frame: came.append(number))
-    apply(kq, sig(USR1))
-    send_here(USR1)
-    assert data(kq) == [1]
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [USR1])
-    assert came == [USR1]
-    idle(kq)
-    send_here(USR1, 2)
-    assert data(kq) == [2]
-
-
-@pytest.mark.usefixtures("blocked")
-def test_one_that_was_pending_before_is_not_counted(kq: Any) -> None:
-    """S-230."""
-    send_here(USR1)
-    apply(kq, sig(USR1))
-    assert kq.control(None, 8, HARDLY) == []
-
-
-@pytest.mark.usefixtures("blocked")
-def test_blocked_by_one_queue_and_another(kq: Any, engine: str) -> None:
-    """Nothing is taken, so each sees it."""
-    import knote
-
-    with knote.kqueue(engine=engine) as other:
-        apply(kq, sig(USR1))
-        apply(other, sig(USR1))
-        send_here(USR1)
-        assert data(kq) == data(other) == [1]
 
 
 def test_a_knote_that_cannot_be_had_leaves_no_handler(kq: Any) -> None:

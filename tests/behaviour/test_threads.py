@@ -356,3 +356,18 @@ def test_close_against_everything(engine: str, pipe: Pipe) -> None:
         with running(use, use):
             ready(queue)
             queue.close()
+
+
+def test_who_changes_while_it_is_closed_is_told_so(engine: str) -> None:
+    """Not that there is no such knote, and nothing is registered with what is closed by then."""
+    for _ in range(50):
+        kq = knote.kqueue(engine=engine)
+        apply(kq, user(1, EV_ADD | EV_CLEAR))
+
+        def change(kq: Any = kq) -> None:
+            with pytest.raises(ValueError, match="closed"):
+                while True:
+                    apply(kq, trigger(1))
+
+        with running(*[change] * 3):
+            kq.close()

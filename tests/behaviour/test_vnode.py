@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,16 +22,11 @@ from knote import (
     NOTE_TRUNCATE,
     NOTE_WRITE,
 )
-from tests.behaviour.files import EVERY, PASSING, Folder
+from tests.behaviour.files import EVERY, PASSING, Folder, folder
 from tests.behaviour.words import apply, idle, vnode
 from tests.support.plumbing import Pair, Pipe
 
-
-@pytest.fixture
-def folder(kq: Any, tmp_path: Path) -> Iterator[Folder]:
-    made = Folder(tmp_path, kq)
-    yield made
-    made.close()
+__all__ = ["folder"]
 
 
 def append(path: str, data: bytes = b"x") -> None:

@@ -7,14 +7,12 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from knote import EV_DELETE, NOTE_ATTRIB, NOTE_DELETE, NOTE_WRITE
-from tests.behaviour.files import Folder
+from tests.behaviour.files import Folder, folder
 from tests.behaviour.words import apply, idle, ready, vnode
 from tests.support.events import idents
 from tests.support.leaks import descriptors
@@ -42,12 +40,7 @@ def refused(queue, change):
     raise AssertionError(change)
 """
 
-
-@pytest.fixture
-def folder(kq: Any, tmp_path: Path) -> Iterator[Folder]:
-    made = Folder(tmp_path, kq)
-    yield made
-    made.close()
+__all__ = ["folder"]
 
 
 def in_a_namespace(tmp_path: Path, engine: str, code: str) -> list[str]:

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from knote import EV_ADD, EV_CLEAR, EV_DELETE, EV_DISABLE, EV_ONESHOT
+from knote import EV_ADD, EV_CLEAR, EV_DELETE, EV_DISABLE, EV_ONESHOT, NOTE_TRIGGER
 from tests.behaviour.words import ROOM, apply, read, timer, trigger, user
 from tests.support.events import brief
 from tests.support.plumbing import Pipe
-from tests.support.waiting import SOON
+from tests.support.waiting import SOON, alarm_in_the_wait
 
 FOR_EVER = [1e10, float(1 << 62), 1e300, math.inf, sys.maxsize, 1 << 80, None]
 
@@ -92,10 +92,8 @@ def test_a_handler_that_raises_ends_the_wait(kq: Any, pipe: Pipe) -> None:
     def stop() -> None:
         raise Stop
 
-    with on_alarm(stop):
-        signal.setitimer(signal.ITIMER_REAL, 0.01)
-        with pytest.raises(Stop):
-            kq.control([read(pipe.r)], 1, 60)
+    with on_alarm(stop), pytest.raises(Stop), alarm_in_the_wait():
+        kq.control([read(pipe.r)], 1, 60)
     pipe.write(b"x")
     assert brief(kq.control(None, 1, 0)) == [f"{pipe.r} READ d=1"]
 
@@ -120,8 +118,7 @@ def test_changes_are_not_applied_again(kq: Any) -> None:
 def test_a_handler_may_use_the_queue(kq: Any, pipe: Pipe) -> None:
     """What it adds while control() waits on this thread is seen by that very wait."""
     pipe.write(b"xyz")
-    with on_alarm(lambda: kq.control([read(pipe.r)], 0)):
-        signal.setitimer(signal.ITIMER_REAL, 0.01)
+    with on_alarm(lambda: kq.control([read(pipe.r)], 0)), alarm_in_the_wait():
         assert brief(kq.control(None, 1, 60)) == [f"{pipe.r} READ d=3"]
 
 
@@ -133,19 +130,17 @@ def test_a_handler_may_collect(kq: Any, pipe: Pipe) -> None:
     def collect() -> None:
         pipe.write(b"x")
         got.extend(brief(kq.control(None, 1, SOON)))
+        kq.control([user(1, EV_ADD | EV_ONESHOT, NOTE_TRIGGER)], 0)
 
-    with on_alarm(collect):
-        signal.setitimer(signal.ITIMER_REAL, 0.01)
-        assert kq.control(None, 1, 0.05) == []
+    with on_alarm(collect), alarm_in_the_wait():
+        assert brief(kq.control(None, 1, 60)) == ["1 USER ONESHOT d=0"]
     assert got == [f"{pipe.r} READ ONESHOT d=1"]
 
 
 def test_a_handler_may_close(kq: Any) -> None:
     """S-284: as if another thread had closed it."""
-    with on_alarm(kq.close):
-        signal.setitimer(signal.ITIMER_REAL, 0.01)
-        with pytest.raises(OSError, match="Bad file"):
-            kq.control(None, 1, 60)
+    with on_alarm(kq.close), pytest.raises(OSError, match="Bad file"), alarm_in_the_wait():
+        kq.control(None, 1, 60)
     assert kq.closed
 
 

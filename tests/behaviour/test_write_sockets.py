@@ -11,8 +11,8 @@ import pytest
 
 from knote import EV_ADD, EV_CLEAR, EV_DELETE, EV_EOF, EV_ONESHOT, NOTE_NODATA
 from tests.behaviour.words import ROOM, apply, idle, read, ready, write
-from tests.support.events import brief, keys
-from tests.support.plumbing import Pair, arrived, drain, fill, tcp_pair, unix_pair
+from tests.support.events import brief, idents, keys
+from tests.support.plumbing import Pair, Pipe, arrived, drain, fill, tcp_pair, unix_pair
 from tests.support.waiting import SOON, wait_until
 
 STREAMS = pytest.mark.parametrize("make", [tcp_pair, unix_pair], ids=["tcp", "unix"])
@@ -165,9 +165,15 @@ def test_once(kq: Any, make: Any) -> None:
 
 @STREAMS
 def test_without_data(kq: Any, make: Any) -> None:
-    """NOTE_NODATA: knote's own."""
+    """NOTE_NODATA: knote's own; it comes and goes with a change."""
     with make() as pair:
         fd = pair.fd_a
+        (event,) = ready(kq, write(fd))
+        assert event.data > 0
+        (event,) = ready(kq, write(fd, fflags=NOTE_NODATA))
+        assert (event.ident, event.flags, event.data) == (fd, 0, 0)
+        (event,) = ready(kq, write(fd))
+        assert event.data > 0
         (event,) = ready(kq, write(fd, fflags=NOTE_NODATA))
         assert (event.ident, event.flags, event.data) == (fd, 0, 0)
         fill(fd)
@@ -199,3 +205,15 @@ def test_deleting_one_leaves_the_other(kq: Any, socketpair: Pair) -> None:
             assert bool(ready(kq)) is not bool(clear)
             apply(kq, second(fd, EV_DELETE))
             idle(kq)
+
+
+def test_shut_both_ways_while_it_is_full(kq: Any, socketpair: Pair, pipe: Pipe) -> None:
+    """S-143: a hang-up without room, which select(2) does not tell who waits for room; beside what is ready, and
+    when somebody would sleep."""
+    fill(socketpair.fd_a)
+    socketpair.b.shutdown(socket.SHUT_RD)
+    socketpair.a.shutdown(socket.SHUT_RD)
+    found = ready(kq, write(pipe.w), write(socketpair.a))
+    assert sorted((one.ident, one.flags) for one in found) == sorted([(pipe.w, 0), (socketpair.fd_a, EV_EOF)])
+    apply(kq, write(pipe.w, EV_DELETE))
+    assert idents(kq.control(None, ROOM, SOON)) == [socketpair.fd_a]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -38,9 +39,22 @@ def test_a_change_is_more_than_the_noise() -> None:
     new = [row("slower", [12, 12, 12], [10, 10, 10]), row("same", [11, 11, 12], [10, 10, 10])]
     assert [(one.row, one.word) for one in changes(old, new)] == [("slower", "worse"), ("same", "")]
     assert [one.word for one in changes(new, old)] == ["better", ""]
-    said = markdown(old, new, "old.json")
+    said = markdown(({}, old), ({}, new), "old.json")
     assert "| worse | case | slower | 1 × (1–1) | 1.2 × (1.2–1.2) | +20% | ± 2% |" in said
     assert said.endswith("0 better, 1 worse, 1 within the noise.")
+
+
+def test_a_comparison_says_what_else_is_not_as_it_was() -> None:
+    """Another engine or build is no change of what is measured."""
+    from bench.compare import markdown
+
+    facts = {"python": "3.11.7", "build": "interpreted", "engine": "", "date": "2026-01-01", "cores": 2}
+    here = facts | {"build": "compiled", "engine": "poll", "date": "2026-02-02", "compiler": "cc 12"}
+    facts["realtime"], here["realtime"] = True, False
+    rows = [row("a row", [1.0], [2.0])]
+    told = "build interpreted (now compiled), engine not said (now poll), real-time priority yes (now no)"
+    assert f"1 rows in both. It was measured otherwise: {told}." in markdown((facts, rows), (here, rows), "old.json")
+    assert "otherwise" not in markdown((facts, rows), (facts, rows), "old.json")
 
 
 def test_a_noisy_run_hides_a_change() -> None:
@@ -71,7 +85,7 @@ def test_a_document_is_read_back() -> None:
     ]  # fmt: skip
     machine, read = results.parsed(results.document({"python": "3"}, {}, outcome))
     assert (machine, read) == ({"python": "3"}, outcome)
-    for text in ("{}", "[]", "no JSON"):
+    for text in ("{}", "[]", "no JSON", '{"machine": 1, "results": []}'):
         with pytest.raises(ValueError):
             results.parsed(text)
 
@@ -209,6 +223,7 @@ def test_ctrl_c_leaves_what_was_measured(
 
 
 @pytest.mark.needs("matplotlib")
+@pytest.mark.leaves("matplotlib keeps its fonts open, and a thread of its arithmetic")
 def test_plots_say_what_they_show(tmp_path: Path) -> None:
     from bench import plots
 
@@ -220,6 +235,31 @@ def test_plots_say_what_they_show(tmp_path: Path) -> None:
     for name in ("knote epoll", "C epoll", "libev"):
         assert f">{name}<" in drawn
     assert "C epoll, again" not in drawn
+    # What the colours stand for, those that are there.
+    for whose, said in (("knote", True), ("a loop in C", True), ("a library in C", True), ("else in Python", False)):
+        assert (f">{whose}<" in drawn) == said
+
+
+@pytest.mark.needs("matplotlib")
+@pytest.mark.leaves("matplotlib keeps its fonts open, and a thread of its arithmetic")
+@pytest.mark.parametrize("x", ["pipes", ""])
+@pytest.mark.parametrize(("low", "high"), [(2.1, 2.6), (300.0, 900.0), (300.0, 9000.0), (1.0, 1e6)])
+def test_plots_have_numbers_at_their_axes_and_room_for_names(x: str, low: float, high: float) -> None:
+    from bench import plots
+
+    long = "knote uring-poll, by edge, reading all"
+    places = [
+        dataclasses.replace(point(at, **{"C_epoll": [low], long: [high]}), chart=CHART | {"x": x}) for at in (100, 1000)
+    ]
+    pyplot = plots.library()
+    figure = plots._lines(pyplot, places) if x else plots._dots(pyplot, places)
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    axis, (least, most) = (axes.yaxis, axes.get_ylim()) if x else (axes.xaxis, axes.get_xlim())
+    assert sum(least <= at <= most for at in axis.get_majorticklocs()) >= 2
+    told = [text for text in axes.texts if text.get_text() == long]
+    assert all(text.get_window_extent().x1 <= figure.bbox.x1 for text in told) and bool(told) == bool(x)
+    pyplot.close(figure)
 
 
 def test_the_kind_of_a_contender_is_its_colour() -> None:
@@ -322,7 +362,7 @@ def test_a_case_whose_process_dies_is_told_and_the_others_go_on(
         yield row(f"of {case}", [1.0], [2.0])
 
     monkeypatch.setattr(worker, "ask", ask)
-    outcome, interrupted = program.measure(["wake", "nested"], Settings(processes=1), True)
-    assert not interrupted
+    outcome, spent, ended = program.measure(["wake", "nested"], Settings(processes=1), True)
+    assert spent.keys() == {"wake", "nested"} and ended is None
     assert outcome[0] == Skipped("wake", "wake: the process that measures ended with -31")
     assert outcome[1].row == "of nested"  # type: ignore[union-attr]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 pytestmark = pytest.mark.needs("bench/")
 
 CASES = (
-    "wait-nodata", "wait-data", "changes", "idle", "serve", "wake", "timers", "exits", "files", "aio", "solaris",
-    "curves", "lists", "libevent", "timeouts", "nested", "footprint", "start", "proactor", "cat",
+    "wait-nodata", "wait-data", "changes", "idle", "serve", "workers", "wake", "timers", "exits", "files", "aio",
+    "solaris", "curves", "lists", "rings", "libevent", "timeouts", "nested", "footprint", "start", "proactor", "cat",
+    "react",
 )  # fmt: skip
 MARKS: dict[str, Any] = {"files": pytest.mark.needs("watchfiles")} | dict.fromkeys(
     ("curves", "libevent", "timeouts"),
@@ -24,6 +26,13 @@ def test_every_case_is_here() -> None:
     from bench.cases import CASES as listed
 
     assert tuple(case.name for case in listed) == CASES
+
+
+@pytest.mark.needs("docs/")
+def test_the_page_asks_what_the_cases_ask() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "performance.md").read_text()
+    questions = page.partition("## The questions")[2].partition("\n## ")[0]
+    assert sorted(re.findall(r"^\| ([a-z-]+) \|", questions, re.M)) == sorted([*CASES, "case"])
 
 
 def test_median_and_quartiles() -> None:

@@ -28,21 +28,32 @@ CLOSED = {room for layer in CONTRACT["layers"] if "|" in layer for room in re.fi
 EXCEPTIONS = {tuple(line.split(" -> ")) for line in CONTRACT["ignore_imports"]}
 
 PROGRAMS = {"cli", "apps", "loops", "interfaces"}
-PUBLIC = {"", "aio", "caps", "constants", "engines", "errors", "buildinfo", "sealed"} | PROGRAMS
+PUBLIC = {"", "aio", "caps", "constants", "engines", "errors", "buildinfo", "sealed", "systemd"} | PROGRAMS
 """What a program may import of knote: the package itself (""), its public modules, tables and helpers at the
 bottom, programs."""
 PRIVILEGED = {
+    ("knote.apps.drain", "knote._kernel.stream"),
     ("knote.apps.drive_ready", "knote._kernel.stream"),
     ("knote.apps.drive_ready", "knote._kernel.time"),
     ("knote.apps.drive_ready", "knote.harvest"),
     ("knote.apps.drive_ring", "knote._kernel.flow"),
     ("knote.apps.drive_ring", "knote._kernel.stream"),
     ("knote.apps.drive_ring", "knote._kernel.time"),
-    ("knote.apps.drive_ring", "knote.harvest"),
     ("knote.apps.drive_ring", "knote.ring"),
+    ("knote.apps.linger", "knote._kernel.stream"),
     ("knote.apps.listener", "knote._kernel.stream"),
     ("knote.apps.outgoing", "knote._kernel.stream"),
+    ("knote.apps.reception", "knote._kernel.stream"),
+    ("knote.apps.ring_doors", "knote._kernel.flow"),
+    ("knote.apps.ring_doors", "knote._kernel.time"),
+    ("knote.apps.ring_pool", "knote._kernel.flow"),
+    ("knote.apps.ring_pool", "knote.ring"),
+    ("knote.apps.ring_probe", "knote._kernel.flow"),
+    ("knote.apps.ring_probe", "knote.ring"),
+    ("knote.apps.ring_queue", "knote._kernel.flow"),
+    ("knote.apps.ring_queue", "knote.harvest"),
     ("knote.apps.server", "knote._kernel.time"),
+    ("knote.apps.spare", "knote._kernel.heap"),
 }
 """The server's data path: records without kevents, sockets without objects, and the ring."""
 

@@ -175,6 +175,14 @@ def test_the_next_build_holds_the_edit_and_nothing_that_was_removed(toy: Toy) ->
     assert toy.python("-c", code, PYTHONPATH=str(wheel.site)).stdout.split()[-1] == "2"
 
 
+@pytest.mark.parametrize(("asked", "level"), [("", "-O2"), ("-pipe", "-O2"), ("-O0 -pipe", "-O0"), ("-pipe -Os", "-Os")])
+def test_a_level_of_optimization_in_cflags_is_the_users(toy: Toy, asked: str, level: str) -> None:
+    said = toy.wheel(KNOTE_BUILD="compiled", CFLAGS=asked).said
+    compiled = [line.split() for line in said.splitlines() if "-c" in line.split() and "-Wextra" in line.split()]
+    assert len(compiled) == 4, said  # two modules, each with its stamp
+    assert {[word for word in words if word.startswith("-O")][-1] for words in compiled} == {level}
+
+
 def test_interpreted(toy: Toy) -> None:
     wheel = toy.wheel(KNOTE_BUILD="interpreted")
     assert wheel.file.endswith("-py3-none-any.whl")

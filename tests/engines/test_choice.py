@@ -42,8 +42,43 @@ def test_what_the_program_shows() -> None:
         assert row["here"] == (not installed.engine_refusal(row["name"])), row
     text = run("engines", "select", "--why").stdout.decode()
     assert "watches descriptors below 1024" in text
+    # Each says why it is not the one, or that it is.
+    for name in engines.names():
+        said = run("engines", name, "--why").stdout.decode().partition(f"\n{name}\n  ")[2]
+        here = not installed.engine_refusal(name)
+        if name == engines.explain().engine.name:
+            assert said.startswith("tells "), said
+        else:
+            assert said.startswith("by name only: " if here else "cannot be had here: ") or (
+                here and said.startswith("could be taken by itself") and not engines.choose(name).traits.surprise
+            ), said
     wrong = run("engines", "kpoll")
     assert (wrong.returncode, b"unknown engine 'kpoll'" in wrong.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("serve", "--port", "0"), ("cat", os.devnull), ("connect", "127.0.0.1", "1"), ("wait", "--timer", "1ms"),
+        ("bench", "--only", "nested"),
+    ],
+    ids=lambda words: words[0],
+)  # fmt: skip
+def test_programs_say_of_an_engine_why_it_cannot_be_had(words: tuple[str, ...]) -> None:
+    """And blame nothing else: not an address, not a file."""
+    for name, status in (("uring", 1), ("uring-poll", 1), ("kpoll", 1 if words[0] == "cat" else 2)):
+        for more, variable in ((("--engine", name), {}), ((), {"KNOTE_ENGINE": name})):
+            if words[0] == "cat" and variable:
+                continue  # it needs no queue for this, unless told so
+            done = run(*words, *more, env=os.environ | {"KNOTE_IO_URING": "0"} | variable)
+            said = done.stderr.decode().splitlines()[0]
+            reason = f"unknown engine {name!r}; this system has: {', '.join(engines.names())}"
+            if name != "kpoll":
+                assert said.endswith(": KNOTE_IO_URING=0"), said
+                reason = f"engine {name!r}: "
+            assert said.startswith(f"knote {words[0]}: ") and reason in said, said
+            assert "listen" not in said and "127.0.0.1" not in said
+            assert (done.returncode, done.stdout) == (status, b"")
 
 
 def test_select_and_numbers_beyond_its_set() -> None:

@@ -17,22 +17,21 @@ import pytest
 import knote
 from knote import EV_ADD, EVFILT_READ, EVFILT_USER, EVFILT_WRITE, NOTE_TRIGGER, kevent
 from tests import gates
-from tests.support import installed, seccomp
+from tests.support import installed, kernelcalls, seccomp
+from tests.support.waiting import SOON
 
-ERRORS: Final = (errno.EINTR, errno.ENOMEM, errno.EAGAIN, errno.EPERM, errno.ENOSYS)
-_CALLS: Final[dict[str, dict[str, tuple[int, ...]]]] = {
-    "x86_64": {
-        "wait": (7, 23, 128, 208, 232, 270, 271, 281, 333, 426, 441),
-        "change": (233, 426),
-        "make": (284, 290, 213, 291),
-    },
-    "aarch64": {"wait": (4, 22, 72, 73, 137, 292, 426, 441), "change": (21, 426), "make": (19, 20)},
+_CALLS: Final[dict[str, tuple[str, ...]]] = {
+    "wait": (
+        "epoll_wait", "epoll_pwait2", "poll", "ppoll", "select", "pselect", "io_uring_enter", "io_getevents",
+    ),
+    "change": ("epoll_ctl", "io_uring_enter"),
+    "make": ("eventfd", "epoll_create1", "io_setup", "io_uring_setup"),
 }
 """What engines wait by, are told of changes by, and are made of."""
 
 
 def calls(kind: str) -> tuple[int, ...]:
-    return _CALLS[os.uname().machine][kind]
+    return kernelcalls.of(*_CALLS[kind])
 
 
 def apart(body: Callable[[str, int], None], engine: str, error: int) -> None:
@@ -112,7 +111,7 @@ def no_queue(engine: str, error: int) -> None:
 @pytest.mark.parametrize("name", installed.engine_names())
 def test_refused(body: Callable[[str, int], None], name: str) -> None:
     gates.apply(name)
-    for error in ERRORS:
+    for error in kernelcalls.ERRORS:
         apart(body, name, error)
 
 
@@ -134,7 +133,7 @@ def test_eighteen_thousand_descriptors(name: str) -> None:
             os.write(w, b"x")
             got: set[int] = set()
             while len(got) < count - 1:
-                more = {event.ident for event in kq.control(None, 5000, 1)}
+                more = {event.ident for event in kq.control(None, 5000, SOON)}
                 assert more
                 got |= more
             os.read(r, 1)

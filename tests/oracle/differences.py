@@ -265,6 +265,17 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
         _UNORDERED,
         LISTED,
     ),
+    Difference(
+        "rotation_new_arrival",
+        6,
+        {
+            12: "r3 READ d=1",
+            14: "r1 READ d=1; r2 READ d=1; r3 READ d=1; r4 READ d=1",
+            15: "r1 READ d=1; r2 READ d=1; r3 READ d=1; r4 READ d=1",
+        },
+        "Such an engine asks again about what it has reported, and so behind what came meanwhile.",
+        ("aio",),
+    ),
 )
 
 

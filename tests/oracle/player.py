@@ -22,6 +22,10 @@ from tests.oracle.world import Api, Queue, World
 
 PLAY: Final = Path(__file__).with_name("play.py")
 NOT_REACHED: Final = "not reached"
+STALL_MS: Final = 100.0
+"""A step that takes so much longer than it asked for was not let run; the recorded periods are 4 times that."""
+PATIENT: Final = frozenset({"accept", "child", "connect", "poll", "settle", "wait"})
+"""Operations that wait for somebody else, as long as that takes."""
 
 
 class Outcome(NamedTuple):
@@ -31,6 +35,8 @@ class Outcome(NamedTuple):
     elapsed_ms: float = 0.0
     crash: str = ""
     """The traceback of an exception that no kqueue may raise; empty in all other cases."""
+    since_ms: float = 0.0
+    """How long ago the step before had ended."""
 
 
 class Hang(Exception):
@@ -76,7 +82,7 @@ def _watchdog(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _one(world: World, scenario: Scenario, index: int) -> Outcome:
+def _one(world: World, scenario: Scenario, index: int, before: float) -> Outcome:
     step = scenario.steps[index]
     began = time.monotonic()
     crash = ""
@@ -95,7 +101,8 @@ def _one(world: World, scenario: Scenario, index: int) -> Outcome:
     except Exception as error:
         text = f"raised {type(error).__name__}: {error}"
         crash = traceback.format_exc()
-    return Outcome(text, (time.monotonic() - began) * 1000, crash)
+    now = time.monotonic()
+    return Outcome(text, (now - began) * 1000, crash, (now - before) * 1000)
 
 
 def run(world: World, scenario: Scenario) -> list[Outcome]:
@@ -106,10 +113,12 @@ def run(world: World, scenario: Scenario) -> list[Outcome]:
             f"{scenario.name}: the player has no operation {', '.join(sorted(unknown))}"
         )
     outcomes: list[Outcome] = []
+    before = time.monotonic()
     try:
         with _watchdog(scenario.patience_s):
             for index in range(len(scenario.steps)):
-                outcomes.append(_one(world, scenario, index))
+                outcomes.append(_one(world, scenario, index, before))
+                before = time.monotonic()
     except Hang as hang:
         outcomes.append(
             Outcome(f"hangs: {hang}", scenario.patience_s * 1000, traceback.format_exc())
@@ -146,6 +155,16 @@ def play_apart(scenario: Scenario, engine: str | None) -> list[Outcome]:
         first = Outcome(f"the process ended with {done.returncode}", 0.0, crash)
         return [first] + [Outcome(NOT_REACHED)] * (len(scenario.steps) - 1)
     return [Outcome(*row) for row in json.loads(done.stdout)]
+
+
+def stalled(scenario: Scenario, outcomes: list[Outcome]) -> bool:
+    """Whether the process was kept from running meanwhile: a sleep of 600 ms that takes 900 sees one period of a
+    timer more.  That is asked of how long the steps took, whatever they answered."""
+    return any(
+        outcome.since_ms > (step.get("timeout_ms") or step.get("ms") or 0) + STALL_MS
+        for step, outcome in zip(scenario.steps, outcomes, strict=True)
+        if step["op"] not in PATIENT
+    )
 
 
 def play_on_knote(scenario: Scenario, engine: str | None) -> list[Outcome]:

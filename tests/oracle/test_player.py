@@ -246,3 +246,21 @@ def test_closed_numbers_are_reused_lowest_first() -> None:
         assert world.fd("f") == world.fd("r")
         assert world.symbol("EVFILT_READ", world.fd("f"), None) == "f"
         assert world.symbol("EVFILT_READ", world.fd("f"), "r") == "r"
+
+
+def test_a_machine_that_stood_still_is_seen() -> None:
+    """By how long a step took, beyond what it asked for, and not by what it answered."""
+    steps: list[dict[str, Any]] = [
+        {"op": "sleep", "ms": 600},
+        {"op": "wait", "proc": "c"},
+        {"op": "kevent", "kq": "kq", "changes": [], "nevents": 8, "timeout_ms": 0},
+    ]
+    rows = [{"step": step, "result": {}} for step in steps]
+    scenario = parse({"name": "still", "about": "", "kernel": "", "trace": rows})
+
+    def stalled(*since_ms: float) -> bool:
+        return player.stalled(scenario, [Outcome("0", 0.0, "", ms) for ms in since_ms])
+
+    assert not stalled(601, 5000, 3)
+    assert stalled(900, 1, 1)
+    assert stalled(601, 1, 150)

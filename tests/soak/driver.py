@@ -32,7 +32,8 @@ def lives(seed: int, total: int, report_s: float) -> tuple[int, list[Step] | Non
                     step = made.step()
                     life.append(step)
                     playing.play(step)
-        except Difference:
+        except Difference as difference:
+            print(difference)
             return steps + len(life), life
         except BaseException:
             pprint.pp(life, width=115)

@@ -114,9 +114,13 @@ class Answer(NamedTuple):
 class Queue:
     """The knotes of one kqueue."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, tells_of_then: bool = False) -> None:
         self.knotes: dict[tuple[int, int], Knote] = {}
         self._world = world
+        self._tells_of_then = tells_of_then
+        """An edge tells what was so when it came (docs/engines.md, uring-poll): room that is filled by now, an
+        error that was read since, with NOTE_NODATA data that was, and no end that it is not about.  So does a
+        level that the filter has denied, which waits for an edge."""
 
     # ---- changes -------------------------------------------------------------------------------------------
 
@@ -261,6 +265,11 @@ class Queue:
                 must = kn.edge and (kn.looked or answer != Answer(0, 0))
                 if not kn.edge and not kn.perhaps:
                     continue
+                unasked = kn.filter == EVFILT_WRITE or kn.notes & NOTE_NODATA
+                if answer is None and self._tells_of_then and unasked:
+                    answer, must = Answer(ANY, ANY, ANY), False
+            if answer is not None and self._tells_of_then and kn.filter in OF_DESCRIPTORS:
+                answer = answer._replace(fflags=ANY, flags=ANY if kn.notes & NOTE_NODATA else answer.flags)
             if kn.timer == "often":
                 must = False
             if answer is not None:

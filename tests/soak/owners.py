@@ -7,6 +7,8 @@ Documented (docs/differences.md), and so only counted:
   has met with that, knote looks only now and then whether the number still means that file: at most one wrong
   event of a new registration, as many as right ones of another, and none after the first such finding.  With
   --strict there is none at all.
+  An engine that keeps files open (trait `holds_files`) is itself such a dup, and tells of edges what was so when
+  they came (docs/engines.md).
 * A number that means the very file again, by a dup of it, may keep its knotes: no call tells the difference.
 Everything else is a failure: a wrong event without such a dup, an event that is lost, a wrong errno, a queue that
 polls readable for nothing, a descriptor left open.
@@ -25,6 +27,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Final
 
 import knote
@@ -37,9 +40,11 @@ from knote import (
     EV_ONESHOT,
     EVFILT_READ,
     EVFILT_WRITE,
+    engines,
     kevent,
 )
 from tests.soak.estate import Estate, Holding
+from tests.soak.registration import Registration
 
 LIFE: Final = 400
 QUEUES: Final = 2
@@ -54,36 +59,19 @@ class Failure(AssertionError):
     """Something that no row of docs/differences.md covers."""
 
 
-class Registration:
-    """One EV_ADD that was accepted."""
-
-    __slots__ = ("disabled", "flags", "gone", "held", "key", "missed", "right", "tag", "unsure", "wrong")
-
-    def __init__(self, tag: int, key: tuple[int, int], held: Holding, flags: int) -> None:
-        self.tag = tag
-        self.key = key
-        self.held = held
-        self.flags = flags
-        self.disabled = False
-        self.gone = False
-        """Deleted or replaced, by a call of ours or by EV_ONESHOT."""
-        self.unsure = False
-        """Its number was closed, and came back with the very file that it had."""
-        self.missed = 0
-        self.right = 0
-        """How many events it had, also before it was added again."""
-        self.wrong = 0
-
-
 class Owners:
     """One life: an estate, queues, and the book."""
 
-    def __init__(self, rng: random.Random, counts: Counter[str], strict: bool = False) -> None:
+    def __init__(
+        self, rng: random.Random, counts: Counter[str], strict: bool = False, engine: str | None = None
+    ) -> None:
         self._random = rng
         self._counts = counts
         self._estate = Estate(rng)
+        self._make = partial(knote.kqueue, engine=engine, strict=strict)
         self._strict = strict
-        self._queues = [knote.kqueue(strict=strict) for _ in range(QUEUES)]
+        self._holds = engines.choose(engine).traits.holds_files
+        self._queues = [self._make() for _ in range(QUEUES)]
         self._books: list[dict[tuple[int, int], Registration]] = [{} for _ in range(QUEUES)]
         self._all: dict[int, Registration] = {}
         self._empties = [0] * QUEUES
@@ -181,7 +169,7 @@ class Owners:
     def _renew(self, which: int) -> None:
         self._say("new queue", which)
         self._queues[which].close()
-        self._queues[which] = knote.kqueue(strict=self._strict)
+        self._queues[which] = self._make()
         self._books[which] = {}
         self._empties[which] = 0
         self._wary[which] = self._strict
@@ -342,6 +330,8 @@ class Owners:
             now = self._estate.holdings.get(event.ident)
             if now is not known.held:
                 self._wrong(which, known, now, event)
+            elif self._holds and event.flags & EV_CLEAR and not self._is_true(key):
+                self._counts["edges that were over"] += 1
             elif not self._is_true(key):
                 raise Failure(f"{event!r}, but poll says {self._estate.poll(event.ident):#x}")
             else:
@@ -358,7 +348,7 @@ class Owners:
         alive = any(holding.file == file for holding in self._estate.holdings.values())
         inherited = any(file in held for _, _, held in self._children)
         returned = now is not None and now.file == file
-        if not (alive or inherited):
+        if not (alive or inherited or self._holds):
             raise Failure(f"{event!r}: its number was closed, and nothing keeps its file open")
         if now is None:
             what = "the number is closed"
@@ -393,7 +383,7 @@ class Owners:
 
 
 def lives(
-    seed: int, total: int, report_s: float, told: int = 60, strict: bool = False
+    seed: int, total: int, report_s: float, told: int = 60, strict: bool = False, engine: str | None = None
 ) -> tuple[Counter[str], str]:
     """Play total steps: the counts, and the failure that ended it, or ''."""
     rng = random.Random(seed)
@@ -402,7 +392,7 @@ def lives(
     steps = life = 0
     while steps < total:
         before = set(os.listdir("/proc/self/fd"))
-        owners = Owners(rng, counts, strict)
+        owners = Owners(rng, counts, strict, engine)
         life += 1
         try:
             for _ in range(min(LIFE, total - steps)):
@@ -432,10 +422,11 @@ def main() -> None:
     parser.add_argument("--report", type=float, default=10.0, help="seconds between lines of progress")
     parser.add_argument("--told", type=int, default=60, help="how many steps before a failure are shown")
     parser.add_argument("--strict", action="store_true", help="of kqueue(strict=True): nothing wrong is excused")
+    parser.add_argument("--engine", help="of kqueue(engine=); default: the one that is chosen")
     asked = parser.parse_args()
     seed = random.randrange(1 << 32) if asked.seed is None else asked.seed
     print(f"knote {knote.build_info()['build']}, seed {seed}", flush=True)
-    counts, failure = lives(seed, asked.steps, asked.report, asked.told, asked.strict)
+    counts, failure = lives(seed, asked.steps, asked.report, asked.told, asked.strict, asked.engine)
     for what in sorted(counts):
         print(f"{counts[what]:>12,}  {what}")
     if failure:

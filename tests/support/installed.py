@@ -6,8 +6,6 @@ import ctypes
 import os
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -96,7 +94,7 @@ def engine_refusal(name: str) -> str:
 @cache
 def ring_refusal() -> str:
     """Why a server cannot be driven by a ring here; empty if it can."""
-    from knote.apps.drive_ring import why_not
+    from knote.apps.ring_probe import why_not
 
     return why_not()
 
@@ -247,13 +245,6 @@ def has_connector() -> bool:
         except OSError:
             return False
     return True
-
-
-@cache
-def has_user_namespaces() -> bool:
-    """A process may leave the initial one (CLONE_NEWUSER)."""
-    program = "import ctypes; raise SystemExit(ctypes.CDLL(None).unshare(0x10000000) != 0)"
-    return subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 @cache

@@ -46,8 +46,20 @@ def descriptors() -> dict[int, str]:
 
 
 def tasks() -> frozenset[int]:
-    """Thread ids, those of C code included."""
-    return frozenset(int(word) for word in os.listdir("/proc/self/task"))
+    """Thread ids, those of C code included, but not io_uring's workers: the kernel makes one when it likes, and
+    ends it after seconds without work.  A ring that was left is seen by its descriptor."""
+    return frozenset(
+        int(word) for word in os.listdir("/proc/self/task") if not task_name(word).startswith("iou-wrk")
+    )
+
+
+def task_name(task: str | int) -> str:
+    """What the kernel calls a thread; "" when it has gone."""
+    try:
+        with open(f"/proc/self/task/{task}/comm") as comm:
+            return comm.read().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def children() -> frozenset[int]:
@@ -118,7 +130,9 @@ def _fds(before: dict[int, str], now: dict[int, str]) -> list[str]:
 
 def _tasks(before: Snapshot, now: Snapshot) -> list[str]:
     extra = now.tasks - before.tasks - {thread.native_id for thread in now.threads}
-    return [f"a thread that Python does not know is still running: task {task}" for task in extra]
+    return [
+        f"a thread that Python does not know is still running: {task_name(task)}, task {task}" for task in extra
+    ]
 
 
 def _state(pid: int) -> str:

@@ -18,27 +18,35 @@ IO_URING_REGISTER: Final = IO_URING[2:]
 
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
 _ALLOW, _ERRNO, _KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x80000000
-_ARCHITECTURES: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+ARCHITECTURES: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
 
-class _Program(ctypes.Structure):
+class Program(ctypes.Structure):
+    """struct sock_fprog."""
+
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
 
-def deny(numbers: tuple[int, ...], error: int | None = None) -> None:
-    """From now on these system calls fail with error; without one they kill the process.  There is no way back."""
-    verdict = _KILL_PROCESS if error is None else _ERRNO | error
-    ours = _ARCHITECTURES[platform.machine()]
+def program(numbers: tuple[int, ...], verdict: int) -> Program:
+    """A filter that has this verdict on these system calls, and allows the others."""
+    ours = ARCHITECTURES[platform.machine()]
     rows = [(0x20, 0, 0, 4), (0x15, 1, 0, ours), (0x06, 0, 0, _ALLOW), (0x20, 0, 0, 0)]
     for i, number in enumerate(numbers):
         rows.append((0x15, len(numbers) - i, 0, number))
     rows += [(0x06, 0, 0, _ALLOW), (0x06, 0, 0, verdict)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *row) for row in rows))
-    program = _Program(len(rows), ctypes.cast(code, ctypes.c_void_p))
+    made = Program(len(rows), ctypes.cast(code, ctypes.c_void_p))
+    made.code = code
+    return made
+
+
+def deny(numbers: tuple[int, ...], error: int | None = None) -> None:
+    """From now on these system calls fail with error; without one they kill the process.  There is no way back."""
+    made = program(numbers, _KILL_PROCESS if error is None else _ERRNO | error)
     libc = ctypes.CDLL(None, use_errno=True)
     for arguments in (
         (_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
-        (_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0),
+        (_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(made), 0, 0),
     ):
         if libc.prctl(*arguments) < 0:
             raise OSError(ctypes.get_errno(), "prctl(2) for a seccomp filter")

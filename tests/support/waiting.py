@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
-SOON: Final = 5.0
+SOON: Final = 20.0
 """Seconds within which what must happen has happened, on the slowest machine that tests."""
 
 HARDLY: Final = 0.05
@@ -26,3 +30,30 @@ def wait_until(predicate: Callable[[], object], deadline: float = SOON, what: st
             raise AssertionError(f"not within {deadline} s: {name}")
         time.sleep(nap)
         nap = min(nap * 2, _LONGEST_NAP)
+
+
+def in_a_wait(number: int) -> bool:
+    """Whether this thread, or the first one of this process, waits for events: asleep alone does not say so, since
+    who waits for the GIL is, too."""
+    where = Path(f"/proc/{number}/wchan").read_text()
+    if where != "0":
+        return "poll" in where or where == "read_events"  # the latter is io_getevents(2)
+    # A kernel that does not say where: asleep must do.
+    return Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[0] == "S"
+
+
+@contextmanager
+def alarm_in_the_wait() -> Iterator[None]:
+    """SIGALRM comes to this thread once it waits for events, in the block."""
+    me, number = threading.get_ident(), threading.get_native_id()
+
+    def ring() -> None:
+        wait_until(lambda: in_a_wait(number), what="the thread waits for events")
+        signal.pthread_kill(me, signal.SIGALRM)
+
+    ringer = threading.Thread(target=ring)
+    ringer.start()
+    try:
+        yield
+    finally:
+        ringer.join()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import gc
 import operator
 import pickle
 import socket
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -296,3 +298,36 @@ def test_no_copy_but_by_attributes(how: Callable[[kevent], object]) -> None:
     """S-324: as select's."""
     with pytest.raises(TypeError):
         how(kevent(1))
+
+
+class Mark:
+    """Something that can be seen to go."""
+
+
+def test_a_freed_kevent_lets_go_at_once_and_the_next_knows_nothing_of_it() -> None:
+    # The compiled build makes new ones of a few that were freed.
+    for _ in range(3):
+        mark = Mark()
+        gone = weakref.ref(mark)
+        event = kevent(5, EVFILT_WRITE, EV_CLEAR, 3, 9, mark)
+        del mark, event
+        assert gone() is None
+        assert fields(kevent(6)) == (6, EVFILT_READ, EV_ADD, 0, 0, 0)
+
+
+def test_a_kevent_in_a_cycle_is_collected() -> None:
+    for _ in range(3):
+        mark = Mark()
+        gone = weakref.ref(mark)
+        event = kevent(5, udata=mark)
+        setattr(mark, "event", event)  # noqa: B010
+        del mark, event
+        gc.collect()
+        assert gone() is None
+
+
+def test_many_more_kevents_than_are_kept_live_and_go() -> None:
+    events = [kevent(i) for i in range(3000)]
+    assert [event.ident for event in events] == list(range(3000))
+    del events
+    assert [kevent(i).ident for i in range(3000)] == list(range(3000))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests import gates
 from tests.soak import owners
+from tests.support import installed
 
 SEEDS = (1, 2, 3)
 
@@ -16,3 +18,11 @@ def test_each_event_is_the_owners(seed: int, strict: bool) -> None:
     counts, failure = owners.lives(seed, 4_000, report_s=60.0, strict=strict)
     assert not failure
     assert counts["events"] > 1000
+
+
+@pytest.mark.parametrize("name", installed.engine_names())
+def test_so_it_is_on_each_engine(name: str) -> None:
+    gates.apply(name)
+    counts, failure = owners.lives(4, 2_000, report_s=60.0, engine=name)
+    assert not failure
+    assert counts["events"] > 500

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 import os
+import subprocess
+import sys
 import weakref
 from typing import Any
 
 import pytest
 
 import knote
+from tests.support import installed
 
 
 def test_all_is_sorted_out_and_there() -> None:
@@ -29,6 +32,19 @@ def test_build_info_names_every_module_once() -> None:
     for name in ("knote.queue", "knote.kevent", "knote.kqueue", "knote._kernel.epoll"):
         assert name in modules
     assert {info["compiled"] for info in modules.values()} in ({True}, {False})
+
+
+def test_a_queue_needs_no_sockets() -> None:
+    """Nor what else a program may never use: `socket` and what it needs are a tenth of the import.  The
+    interpreted twins ask of sockets by it."""
+    unused = {"argparse", "asyncio", "subprocess", "knote.aio"}
+    unused |= {"selectors", "socket"} if installed.build() == "compiled" else set()
+    code = f"import sys; from knote import kqueue; kqueue().close(); print({unused!r} & set(sys.modules))"
+    # -S: what an environment's .pth files import is not ours.
+    path = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-S", "-c", code]
+    done = subprocess.run(command, env=path, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("set()\n", "")
 
 
 def test_importing_changes_nothing_of_select() -> None:

@@ -76,7 +76,7 @@ class Connector:
         self._lost = 0
         self._socket: socket.socket | None = None
         try:
-            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _FAMILY)
+            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, _FAMILY)
             self.fd = self._open(self._socket)
         except OSError as error:
             self.fd = -(error.errno or errno.EOPNOTSUPP)
@@ -84,11 +84,11 @@ class Connector:
             self._socket.close()
 
     def _open(self, sock: socket.socket) -> int:
-        sock.setblocking(False)
         try:
             sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _ROOM)
-        except PermissionError:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM)
+        except OSError:
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM)
         sock.bind((0, _GROUP))
         mark = sock.getsockname()[0]
         self._say(_LISTEN, mark)

@@ -62,8 +62,12 @@ class Epoll:
         fresh = _create(os.O_CLOEXEC)
         if fresh < 0:
             return fresh
-        os.dup2(fresh, self.fd, inheritable=False)
-        os.close(fresh)
+        try:
+            os.dup2(fresh, self.fd, inheritable=False)
+        except OSError as error:
+            return -(error.errno or 0)
+        finally:
+            os.close(fresh)
         return 0
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -11,6 +12,7 @@ import socket
 import stat
 import struct
 import termios
+from collections.abc import Callable
 
 from knote._kernel._libc import function
 
@@ -40,6 +42,10 @@ _name_to_handle_at = function(
 _statx = function("statx", ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.c_void_p)
 _send = function("send", ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
 
+_BORN = (_FILE, _DIRECTORY, _FIFO)
+_PASSES = (errno.EINTR, errno.ENOMEM, errno.EAGAIN)
+_IDENTITY = 16
+_BY_HANDLE = 32
 NO_FILE = -(1 << 63)
 """What file_rest() says of a descriptor that has no offset."""
 
@@ -50,9 +56,20 @@ def _option(fd: int, level: int, option: int) -> int:
     return rc if rc < 0 else value.value
 
 
-def _magic(fd: int) -> int:
+def _told(answer: int) -> int:
+    if answer < 0:
+        raise OSError(-answer, os.strerror(-answer))
+    return answer
+
+
+def _known(answer: int) -> int:
+    # What kind of file it is would be guessed, for as long as it is registered.
+    return _told(answer) if -answer in _PASSES else answer
+
+
+def _magic(fd: int, checked: Callable[[int], int] = _known) -> int:
     buffer = (ctypes.c_long * 32)()
-    return int(buffer[0]) if _fstatfs(fd, buffer) == 0 else 0
+    return int(buffer[0]) if checked(_fstatfs(fd, buffer)) == 0 else 0
 
 
 def _ioctl_int(fd: int, request: int) -> int:
@@ -65,14 +82,14 @@ def _ioctl_int(fd: int, request: int) -> int:
 
 
 def _socket_kind(fd: int) -> int:
-    kind = _option(fd, socket.SOL_SOCKET, socket.SO_TYPE)
+    kind = _known(_option(fd, socket.SOL_SOCKET, socket.SO_TYPE))
     if kind in (socket.SOCK_DGRAM, socket.SOCK_RAW):
         return _DATAGRAM
     if kind == socket.SOCK_SEQPACKET:
         return _SEQPACKET
-    if _option(fd, socket.SOL_SOCKET, socket.SO_DOMAIN) == socket.AF_UNIX:
+    if _known(_option(fd, socket.SOL_SOCKET, socket.SO_DOMAIN)) == socket.AF_UNIX:
         return _UNIX_STREAM
-    tcp = _option(fd, socket.SOL_SOCKET, socket.SO_PROTOCOL) == socket.IPPROTO_TCP
+    tcp = _known(_option(fd, socket.SOL_SOCKET, socket.SO_PROTOCOL)) == socket.IPPROTO_TCP
     return _TCP if tcp else _OTHER
 
 
@@ -117,38 +134,39 @@ def _mix(total: int, part: int) -> int:
     return (total ^ part) * 0x9E3779B97F4A7C15 & 0xFFFF_FFFF_FFFF_FFFF
 
 
-def _birth(fd: int) -> int:
-    handle, mount = ctypes.create_string_buffer(8 + _MAX_HANDLE), ctypes.c_int(0)
-    struct.pack_into("I", handle, 0, _MAX_HANDLE)
-    if _name_to_handle_at(fd, b"", handle, ctypes.byref(mount), _AT_EMPTY_PATH) == 0:
-        total = 0
-        for at in range(0, struct.unpack_from("I", handle)[0], 8):
-            total = _mix(total, struct.unpack_from("Q", handle, 8 + at)[0])
-        return total
-    born = ctypes.create_string_buffer(256)
-    if _statx(fd, b"", _AT_EMPTY_PATH, _STATX_BTIME, born) == 0:
+def _birth(fd: int, by_handle: bool) -> int:
+    # OSError if the kernel does not tell.
+    if not by_handle:
+        born = ctypes.create_string_buffer(256)
+        _told(_statx(fd, b"", _AT_EMPTY_PATH, _STATX_BTIME, born))
         if struct.unpack_from("I", born)[0] & _STATX_BTIME:
             seconds, nanoseconds = struct.unpack_from("QI", born, 80)
             return _mix(seconds, nanoseconds)
-    return 0
+        return 0
+    handle, mount = ctypes.create_string_buffer(8 + _MAX_HANDLE), ctypes.c_int(0)
+    struct.pack_into("I", handle, 0, _MAX_HANDLE)
+    _told(_name_to_handle_at(fd, b"", handle, ctypes.byref(mount), _AT_EMPTY_PATH))
+    total = 0
+    for at in range(0, struct.unpack_from("I", handle)[0], 8):
+        total = _mix(total, struct.unpack_from("Q", handle, 8 + at)[0])
+    return total
 
 
-def _identity(fd: int, st: os.stat_result, kind: int) -> int:
-    mixed = (st.st_ino * 0x9E3779B97F4A7C15) ^ (st.st_dev << 4)
-    if kind in (_FILE, _DIRECTORY, _FIFO):
-        mixed ^= _birth(fd)
+def _identity(fd: int, st: os.stat_result, kind: int, by_handle: bool, birth: int) -> int:
+    mixed = (st.st_ino * 0x9E3779B97F4A7C15) ^ (st.st_dev << 4) ^ birth
     if kind in (_PIPE, _FIFO):  # both ends have one inode
         mixed ^= _mix(1, fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE)
-    return ((mixed | 16) & 0xFFFF_FFFF_FFFF_FFF0) | kind
+    return mixed & 0xFFFF_FFFF_FFFF_FFC0 | _IDENTITY | (_BY_HANDLE if by_handle else 0) | kind
 
 
 def describe(fd: int) -> int:
     """Which file fd means: a number that another file would not have, with the kind (one of knote.source's
-    KIND_*) in its low four bits; 0 when fd is closed."""
+    KIND_*) in its low four bits and knote.source's IDENTITY above; without that, the errno with which the kernel
+    would not tell (EBADF: fd is closed), 5 bits up."""
     try:
         return _described(fd)
-    except OSError:  # perhaps by another thread between two looks
-        return 0
+    except OSError as error:  # perhaps closed by another thread between two looks
+        return (error.errno or errno.EBADF) << 5
 
 
 def _described(fd: int) -> int:
@@ -159,7 +177,7 @@ def _described(fd: int) -> int:
     elif stat.S_ISFIFO(mode):
         kind = _PIPE if _magic(fd) == _PIPEFS_MAGIC else _FIFO
     elif stat.S_ISREG(mode):
-        magic = _magic(fd)
+        magic = _magic(fd, _told)
         kind = _VIRTUAL if magic in _VIRTUAL_MAGICS else _MQUEUE if magic == _MQUEUE_MAGIC else _FILE
     elif stat.S_ISDIR(mode):
         kind = _DIRECTORY
@@ -168,17 +186,31 @@ def _described(fd: int) -> int:
     elif stat.S_IFMT(mode) == 0:
         try:
             kind = _ANONYMOUS.get(os.readlink(f"/proc/self/fd/{fd}"), _OTHER)
-        except OSError:
+        except OSError as error:
+            _known(-(error.errno or 0))
             kind = _OTHER
-    return _identity(fd, st, kind)
+    birth, by_handle = 0, False
+    if kind in _BORN:
+        try:
+            birth, by_handle = _birth(fd, True), True
+        except OSError as error:
+            _known(-(error.errno or 0))
+            with contextlib.suppress(OSError):
+                birth = _birth(fd, False)
+    return _identity(fd, st, kind, by_handle, birth)
 
 
 def same(fd: int, identity: int) -> bool:
-    """Whether fd still means the file that was described."""
+    """Whether fd still means the file that was described.  Only EBADF says that it is closed; what else a call
+    fails with says nothing of the number."""
+    kind = identity & 15
+    by_handle = kind in _BORN and identity & _BY_HANDLE != 0
     try:
-        return _identity(fd, os.fstat(fd), identity & 15) == identity
-    except OSError:  # closed, perhaps by another thread between two looks
-        return False
+        st = os.fstat(fd)
+        birth = _birth(fd, by_handle) if kind in _BORN else 0
+        return _identity(fd, st, kind, by_handle, birth) == identity
+    except OSError as error:  # perhaps closed by another thread between two looks; or a file without a handle
+        return error.errno not in (errno.EBADF, errno.EOPNOTSUPP, errno.EOVERFLOW)
 
 
 def is_open(fd: int) -> int:
@@ -186,7 +218,7 @@ def is_open(fd: int) -> int:
     try:
         fcntl.fcntl(fd, fcntl.F_GETFD)
     except OSError as error:
-        return -(error.errno or 0)
+        return -errno.EBADF if error.errno == errno.EBADF else 0
     return 0
 
 
@@ -196,8 +228,12 @@ def readable(fd: int) -> int:
 
 
 def peekable(fd: int) -> int:
-    """Bytes that a recv(2) on a TCP socket would give, copying and consuming none; 0 if it would not."""
-    return max(_recv(fd, None, 1 << 30, socket.MSG_PEEK | socket.MSG_TRUNC | socket.MSG_DONTWAIT), 0)
+    """Bytes that a recv(2) on a TCP socket would give, copying and consuming none, or -errno."""
+    for _ in range(4):
+        n = _recv(fd, None, 1 << 30, socket.MSG_PEEK | socket.MSG_TRUNC | socket.MSG_DONTWAIT)
+        if n != -errno.EAGAIN:
+            return n
+    return 0
 
 
 def unsent(fd: int) -> int:

@@ -6,6 +6,7 @@ cdef extern from "kn_flow.h" nogil:
     struct kn_flow:
         unsigned int size
         unsigned int made
+        unsigned int most
         unsigned int *lengths
         int *before
         kn_landed *landed
@@ -71,6 +72,8 @@ cdef class Flow:
     cpdef int send_rest(self, int fd, bytes data, Py_ssize_t skip, unsigned long long token) noexcept
     cpdef bytes unsent(self, int k, Py_ssize_t done)
     cpdef unsigned int grow(self, unsigned int count) noexcept
+    cpdef unsigned int most(self) noexcept
+    cpdef unsigned int shrink(self, unsigned int count) noexcept
     cpdef int submit(self, int wait) noexcept
     cpdef int reap(self) noexcept
     cpdef recycle(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import mmap
 import socket
 import struct
 
@@ -20,7 +21,9 @@ _ACCEPT_MULTISHOT, _RECV_MULTISHOT = 1 << 0, 1 << 1
 _ALL_OF_ANY = 1 << 0 | 1 << 2
 _NOW = socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT | socket.MSG_WAITALL
 _MOST = 1 << 30
+_DEFER_TASKRUN = 1 << 13
 _GAP = 5 * 64
+_madvise = function("madvise", ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 _register = function("syscall", *[ctypes.c_long] * 3, ctypes.c_void_p, ctypes.c_long)
 
 
@@ -37,6 +40,7 @@ class Flow:
         self._size = size
         self._entries = entries
         self._made = 0
+        self._away = self._most = 0
         self._tail = 0
         self._landed: list[tuple[int, int, int]] = []
         self._lengths = [0] * entries
@@ -85,13 +89,33 @@ class Flow:
         at = self._skip + (self._tail & (self._entries - 1)) * 16
         _SLOT.pack_into(self._slots, at, self._base + bid * (self._size + _GAP), self._size, bid)
         self._tail = (self._tail + 1) & 0xFFFF
+        self._away -= 1
         _TAIL.pack_into(self._slots, self._skip + 14, self._tail)
 
     def grow(self, count: int) -> int:
         """More buffers, up to so many in all: how many there are."""
         while self._made < min(count, self._entries):
+            self._away += 1
             self.give(self._made)
             self._made += 1
+        return self._made
+
+    def most(self) -> int:
+        """Buffers that were in use at once since shrink() was last called."""
+        return self._most
+
+    def shrink(self, count: int) -> int:
+        """Only so many buffers, if none is in use and the kernel takes none by itself: how many there are.  The
+        memory of the others goes back to the system."""
+        self._most = self._away
+        is_still = not self._away and not self._uring.landed() and not self._uring.overflowed()
+        if is_still and count < self._made and self._uring._setup & _DEFER_TASKRUN:
+            self._tail = (self._tail - self._made) & 0xFFFF
+            self._made = 0
+            self.grow(count)
+            self._away = 0
+            start = -(-(self._base + count * (self._size + _GAP)) // 4096) * 4096
+            _madvise(start, max(self._base + len(self._memory) - start, 0) // 4096 * 4096, mmap.MADV_DONTNEED)
         return self._made
 
     def take(self, bid: int, count: int) -> bytes:
@@ -160,6 +184,8 @@ class Flow:
         while True:
             while self._uring.reap(256):
                 self._landed += self._uring._landed
+                self._away += sum(flags & 1 for _token, _result, flags in self._uring._landed)
+                self._most = max(self._most, self._away)
             if not self._uring.overflowed():
                 return len(self._landed)
             self._uring.submit(0)

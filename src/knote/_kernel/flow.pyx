@@ -8,6 +8,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 cdef extern from "kn_flow.h" nogil:
     int kn_flow_open(kn_flow *flow, const kn_ring *ring, unsigned int entries, unsigned int size)
     unsigned int kn_flow_grow(kn_flow *flow, unsigned int count)
+    unsigned int kn_flow_shrink(kn_flow *flow, const kn_ring *ring, unsigned int count)
     int kn_flow_reap(kn_flow *flow, kn_ring *ring)
     void kn_flow_close(kn_flow *flow)
 
@@ -55,6 +56,12 @@ cdef class Flow:
 
     cpdef unsigned int grow(self, unsigned int count) noexcept:
         return kn_flow_grow(&self._flow, count)
+
+    cpdef unsigned int most(self) noexcept:
+        return self._flow.most
+
+    cpdef unsigned int shrink(self, unsigned int count) noexcept:
+        return kn_flow_shrink(&self._flow, &self._uring._ring, count)
 
     cpdef int submit(self, int wait) noexcept:
         cdef int rc

@@ -82,7 +82,7 @@ static inline int kn_connector_open(void)
     }
     int rc = kn_connector_say(fd, PROC_CN_MCAST_LISTEN, address.nl_pid);
     struct kn_cn_message m;
-    ssize_t n;
+    ssize_t n = 0;
     while (rc == 0 && ((n = recv(fd, &m, sizeof m, MSG_DONTWAIT)) > 0 || errno == ENOBUFS)) {
         /* Acknowledgements go to everybody who listens: ours bears our mark. */
         struct proc_event event = kn_connector_event(&m);
@@ -92,6 +92,8 @@ static inline int kn_connector_open(void)
             rc = -(int)event.event_data.ack.err;
         }
     }
+    if (n < 0 && errno != EAGAIN) /* it may have answered */
+        error = errno;
     close(fd);
     return rc < 0 ? rc : -error;
 }

@@ -7,8 +7,6 @@
 #endif
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/magic.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <linux/sockios.h>
@@ -26,161 +24,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
-/* The kinds that filters tell apart.  knote/source.py has the same list. */
-enum kn_kind {
-    KN_OTHER = 0,
-    KN_PIPE = 1,
-    KN_FIFO = 2,
-    KN_TCP = 3,
-    KN_UNIX_STREAM = 4,
-    KN_SEQPACKET = 5,
-    KN_DATAGRAM = 6,
-    KN_FILE = 7,
-    KN_DIRECTORY = 8,
-    KN_VIRTUAL_FILE = 9,
-    KN_TTY = 10,
-    KN_EVENTFD = 11,
-    KN_TIMERFD = 12,
-    KN_MQUEUE = 13,
-};
-
-static inline int kn_socket_option(int fd, int level, int option)
-{
-    int value = 0;
-    socklen_t size = sizeof value;
-    return getsockopt(fd, level, option, &value, &size) < 0 ? -errno : value;
-}
-
-static inline int kn_socket_kind(int fd)
-{
-    int type = kn_socket_option(fd, SOL_SOCKET, SO_TYPE);
-    if (type == SOCK_DGRAM || type == SOCK_RAW)
-        return KN_DATAGRAM;
-    if (type == SOCK_SEQPACKET)
-        return KN_SEQPACKET;
-    if (kn_socket_option(fd, SOL_SOCKET, SO_DOMAIN) == AF_UNIX)
-        return KN_UNIX_STREAM;
-    return kn_socket_option(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP ? KN_TCP : KN_OTHER;
-}
-
-#define KN_MQUEUE_MAGIC 0x19800202
-
-/* procfs and its like have sizes that say nothing of their contents (spec S-419); a message queue is a regular
- * file only by its mode (S-138). */
-static inline int kn_file_kind(int fd)
-{
-    struct statfs fs;
-    if (fstatfs(fd, &fs) < 0)
-        return KN_FILE;
-    switch ((unsigned long)fs.f_type) {
-    case PROC_SUPER_MAGIC: case SYSFS_MAGIC: case CGROUP_SUPER_MAGIC: case CGROUP2_SUPER_MAGIC:
-    case TRACEFS_MAGIC: case DEBUGFS_MAGIC:
-        return KN_VIRTUAL_FILE;
-    case KN_MQUEUE_MAGIC:
-        return KN_MQUEUE;
-    default:
-        return KN_FILE;
-    }
-}
-
-/* Files that are nothing but a descriptor have no type in their mode: only the name of what the number links to
- * tells an eventfd from a pidfd. */
-static inline int kn_anonymous_kind(int fd)
-{
-    char path[32], name[32];
-    ssize_t n;
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    n = readlink(path, name, sizeof name - 1);
-    if (n < 0)
-        return KN_OTHER;
-    name[n] = 0;
-    if (strcmp(name, "anon_inode:[eventfd]") == 0)
-        return KN_EVENTFD;
-    return strcmp(name, "anon_inode:[timerfd]") == 0 ? KN_TIMERFD : KN_OTHER;
-}
-
-static inline uint64_t kn_mix(uint64_t sum, uint64_t part) { return (sum ^ part) * 0x9E3779B97F4A7C15u; }
-
-/* A file's inode number is free for the next file when it is unlinked and closed.  The file's handle
- * (name_to_handle_at(2)) has the inode's generation; where the file system has none, there is the time of birth, by
- * the clock's tick.  0 where there is neither. */
-static inline uint64_t kn_birth(int fd)
-{
-    struct {
-        struct file_handle head;
-        unsigned char room[MAX_HANDLE_SZ];
-    } handle;
-    struct statx born;
-    uint64_t sum = 0, part;
-    int mount;
-    memset(&handle, 0, sizeof handle);
-    handle.head.handle_bytes = MAX_HANDLE_SZ;
-    if (name_to_handle_at(fd, "", &handle.head, &mount, AT_EMPTY_PATH) == 0) {
-        for (unsigned at = 0; at < handle.head.handle_bytes; at += sizeof part) {
-            memcpy(&part, handle.room + at, sizeof part);
-            sum = kn_mix(sum, part);
-        }
-        return sum;
-    }
-    if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &born) == 0 && born.stx_mask & STATX_BTIME)
-        return kn_mix((uint64_t)born.stx_btime.tv_sec, born.stx_btime.tv_nsec);
-    return 0;
-}
-
-/* Which file the number means now: enough to tell another pipe, socket or file from the one that was
- * registered, with its kind in the low four bits; 0 if the number is closed.  Anonymous inodes (eventfd,
- * epoll ...) all share one; epoll_ctl's ENOENT tells those apart (spec S-401). */
-static inline uint64_t kn_identity(int fd, const struct stat *st, int kind)
-{
-    uint64_t mixed = (uint64_t)st->st_ino * 0x9E3779B97F4A7C15u ^ (uint64_t)st->st_dev << 4;
-    if (kind == KN_FILE || kind == KN_DIRECTORY || kind == KN_FIFO)
-        mixed ^= kn_birth(fd);
-    if (kind == KN_PIPE || kind == KN_FIFO) /* both ends have one inode */
-        mixed ^= kn_mix(1, (uint64_t)fcntl(fd, F_GETFL) & O_ACCMODE);
-    return ((mixed | 16) & ~(uint64_t)15) | (uint64_t)kind;
-}
-
-static inline uint64_t kn_describe(int fd)
-{
-    struct stat st;
-    struct statfs fs;
-    int kind = KN_OTHER;
-    if (fstat(fd, &st) < 0)
-        return 0;
-    switch (st.st_mode & S_IFMT) {
-    case S_IFSOCK:
-        kind = kn_socket_kind(fd);
-        break;
-    case S_IFIFO:
-        kind = fstatfs(fd, &fs) == 0 && fs.f_type == PIPEFS_MAGIC ? KN_PIPE : KN_FIFO;
-        break;
-    case S_IFREG:
-        kind = kn_file_kind(fd);
-        break;
-    case S_IFDIR:
-        kind = KN_DIRECTORY;
-        break;
-    case S_IFCHR:
-        kind = isatty(fd) ? KN_TTY : KN_OTHER;
-        break;
-    case 0:
-        kind = kn_anonymous_kind(fd);
-        break;
-    }
-    return kn_identity(fd, &st, kind);
-}
-
-/* Whether the number still means the file that was described; one fstat(2), and of files and pipes another call. */
-static inline int kn_same(int fd, uint64_t identity)
-{
-    struct stat st;
-    return fstat(fd, &st) == 0 && kn_identity(fd, &st, (int)(identity & 15)) == identity;
-}
-
-static inline int kn_is_open(int fd) { return fcntl(fd, F_GETFD) < 0 ? -errno : 0; }
+#include "kn_identity.h"
 
 /* Bytes that can be read: all of a stream's, the first datagram's of the others (spec S-409). */
 static inline int kn_readable(int fd)
@@ -197,10 +43,17 @@ static inline void kn_readable_many(const int *fds, int *counts, int n)
         counts[i] = kn_readable(fds[i]);
 }
 
-/* Bytes that a recv(2) on a TCP socket would give.  MSG_TRUNC copies nothing, MSG_PEEK consumes nothing. */
+/* Bytes that a recv(2) on a TCP socket would give, or -errno.  MSG_TRUNC copies nothing, MSG_PEEK consumes nothing.
+ * At an urgent byte the kernel says EAGAIN to a thread for which there is a signal, or work of io_uring's, though there
+ * is something behind it (tcp_recvmsg()): when the call ends that is dealt with, so it is asked again. */
 static inline int kn_peekable(int fd)
 {
-    ssize_t n = recv(fd, NULL, 1 << 30, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+    ssize_t n = -1;
+    for (int tries = 4; n < 0 && tries > 0; tries--) {
+        n = recv(fd, NULL, 1 << 30, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+        if (n < 0 && errno != EAGAIN)
+            return -errno;
+    }
     return n < 0 ? 0 : (int)n;
 }
 

@@ -24,6 +24,7 @@
 #define KN_FLOW_SKIP_SUCCESS (1U << 6) /* Linux 5.17 */
 #define KN_FLOW_CANCEL_ALL (1U << 0)
 #define KN_FLOW_CANCEL_ANY (1U << 2) /* Linux 5.19 */
+#define KN_FLOW_DEFER_TASKRUN (1U << 13) /* Linux 6.1 */
 #define KN_FLOW_BUFFER_SHIFT 16
 #define KN_FLOW_HAS_BUFFER 1U
 #define KN_FLOW_MORE 2U
@@ -48,6 +49,8 @@ struct kn_flow {
     char *memory;
     size_t slots_size, memory_size, stride;
     uint32_t entries, size, made; /* so many of the entries have a buffer by now */
+    uint32_t held;                /* of these the kernel may receive into so many */
+    uint32_t most;                /* were away at once since kn_flow_shrink() was last called */
     uint16_t tail;
     uint32_t *lengths;       /* by buffer: bytes that were received */
     int32_t *now, *before;   /* buffers of the sends that are prepared, and of those that were submitted last */
@@ -79,6 +82,7 @@ static inline void kn_flow_give(struct kn_flow *f, uint32_t bid)
     slot->len = f->size;
     slot->bid = (uint16_t)bid;
     f->tail++;
+    f->held++;
     __atomic_store_n(&f->slots[0].resv, f->tail, __ATOMIC_RELEASE);
 }
 
@@ -87,6 +91,32 @@ static inline uint32_t kn_flow_grow(struct kn_flow *f, uint32_t count)
 {
     while (f->made < count && f->made < f->entries)
         kn_flow_give(f, f->made++);
+    return f->made;
+}
+
+/* Only so many buffers from now on, and the memory of all others back to the system: how many there are.
+ *
+ * While the kernel may receive into all of them, they are the last `made` slots before the tail.  With
+ * IORING_SETUP_DEFER_TASKRUN it takes none outside of our own call, so they may be written anew: fewer, and the tail,
+ * which it only ever compares, further down.  In all other cases nothing is done. */
+static inline uint32_t kn_flow_shrink(struct kn_flow *f, const struct kn_ring *r, uint32_t count)
+{
+    uint16_t head = (uint16_t)(f->tail - f->made);
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from, to;
+    f->most = f->made - f->held;
+    if (f->held != f->made || count >= f->made || !(r->setup & KN_FLOW_DEFER_TASKRUN))
+        return f->made;
+    /* A submission on the way, because its queue was full, may have brought completions: theirs are away, and unseen. */
+    if (*r->cq_head != __atomic_load_n(r->cq_tail, __ATOMIC_ACQUIRE) || kn_ring_overflowed(r))
+        return f->made;
+    f->tail = head;
+    f->held = 0;
+    for (f->made = 0; f->made < count; f->made++)
+        kn_flow_give(f, f->made);
+    from = ((uintptr_t)kn_flow_at(f, count) + page - 1) / page * page;
+    to = (uintptr_t)f->memory + f->memory_size;
+    if (from < to)
+        madvise((void *)from, to - from, MADV_DONTNEED);
     return f->made;
 }
 
@@ -207,7 +237,12 @@ static inline int kn_flow_reap(struct kn_flow *f, struct kn_ring *r)
 {
     uint32_t n = 0;
     for (;;) {
+        uint32_t before = n;
         n += (uint32_t)kn_ring_reap(r, f->landed + n, (int)(f->landed_room - n));
+        for (; before < n; before++)
+            f->held -= f->landed[before].flags & KN_FLOW_HAS_BUFFER;
+        if (f->most < f->made - f->held)
+            f->most = f->made - f->held;
         if (!kn_ring_overflowed(r))
             return (int)n;
         if (f->landed_room - n < r->cq_entries) {

@@ -122,12 +122,12 @@ static inline int kn_pidfd_poll(int fd)
 /* The wait status of the process behind a pidfd, taking it from nobody.  pid: its number, for /proc.
  * -EAGAIN: it runs, or is on its way out and the kernel does not know yet; -ESRCH: it is gone and nobody can tell;
  * -EBADF: no pidfd.
- * A child: waitid(2).  Reaped: PIDFD_GET_INFO, of any process, on Linux 6.15 (S-446).  Another's zombie:
+ * A child: waitid(2).  Another's, or where that is refused: reaped: PIDFD_GET_INFO, of any process, on Linux 6.15 (S-446).  Another's zombie:
  * /proc/PID/stat, where we may read it (S-447). */
 static inline int kn_exit_status(int fd, int pid)
 {
     int status = kn_wait(KN_P_PIDFD, fd, KN_WAITING);
-    if (status != -ECHILD)
+    if (status >= 0 || status == -EAGAIN || status == -EBADF)
         return status;
     for (int round = 0; round < 2; round++) {
         struct kn_pidfd_info info;

@@ -184,7 +184,7 @@ static inline int kn_signal_is_left(int number, const struct sigaction *action, 
 static inline int kn_signal_exists(int number)
 {
     struct sigaction now;
-    return number > 0 && number < KN_SIGNALS && sigaction(number, NULL, &now) == 0;
+    return number > 0 && number < KN_SIGNALS && (sigaction(number, NULL, &now) == 0 || errno != EINVAL);
 }
 
 /* Nothing to do for kn_signal_take().  Needs no lock. */
@@ -351,7 +351,11 @@ static inline int kn_peek_create(void)
 
 static inline int kn_peek_watch(int fd, uint64_t mask)
 {
-    return syscall(SYS_signalfd4, fd, &mask, sizeof mask, 0) < 0 ? -errno : 0;
+    /* Nobody would hear of a refusal, and of blocked signals neither. */
+    for (int tries = 4; tries > 0; tries--)
+        if (syscall(SYS_signalfd4, fd, &mask, sizeof mask, 0) >= 0)
+            return 0;
+    return -errno;
 }
 
 /* -- fork --------------------------------------------------------------------------------------------------------- */

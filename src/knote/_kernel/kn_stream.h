@@ -40,6 +40,21 @@ static inline ssize_t kn_stream_gather(int fd, struct iovec *parts, int count)
     return n < 0 ? -errno : n;
 }
 
+/* Whether there is something to receive; the end is nothing. */
+static inline int kn_stream_is_readable(int fd)
+{
+    char byte;
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* close(2) is to reset the connection.  Without it a peer whose data fills our window may wait for minutes: after a
+ * shutdown(2) its probes, which carry nothing new, are not answered (RFC 9293, 3.6.1, wants a reset for data only). */
+static inline int kn_stream_reset(int fd)
+{
+    struct linger none = {1, 0};
+    return setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none) < 0 ? -errno : 0;
+}
+
 static inline int kn_stream_shut(int fd, int how) { return shutdown(fd, how) < 0 ? -errno : 0; }
 
 /* ASCII, as bytes.upper().  Sixteen at a time: byte by byte, 4 KiB cost as much as the send that follows. */

@@ -3,6 +3,9 @@
  * Any number of threads may wait while others change the set.  Each waits on a copy, which has one descriptor more:
  * an eventfd that a change raises while somebody waits on what is out of date now.  Who finds it raised takes a new
  * copy; the last of those that had an old one lowers it.
+ *
+ * Where something else tells of a descriptor (news), it is left out of the copies from when it was found not ready
+ * until there is news of it.
  */
 #ifndef KN_WATCHSET_H
 #define KN_WATCHSET_H
@@ -22,14 +25,18 @@
 #include <unistd.h>
 
 #include "kn_batch.h"
+#include "kn_time.h"
 
 #define KN_EDGE (1u << 31)
+
+enum { KN_NEWS_NONE = 0, KN_NEWS_SILENT = 1 }; /* nobody tells; told, and there was nothing; from 2 on, the last news */
 
 /* The copy that one wait is about; fds[0] is the set's own. */
 struct kn_copy {
     struct kn_copy *next;
     struct pollfd *fds;
     uint64_t *tokens;
+    uint32_t *news;
     int capacity;
 };
 
@@ -41,6 +48,9 @@ struct kn_watchset {
     kn_sleep sleep;
     struct pollfd *fds;     /* in order of registration; fd -1: a gap */
     uint64_t *tokens;
+    uint32_t *news;         /* of each; NULL: something tells of none */
+    uint32_t latest;
+    int selective;
     int n, gaps, capacity;
     int *places;            /* of each number, or -1 */
     int numbers;
@@ -72,13 +82,16 @@ static inline void kn_watchset_close(struct kn_watchset *s)
         s->spare = copy->next;
         free(copy->fds);
         free(copy->tokens);
+        free(copy->news);
         free(copy);
     }
     free(s->fds);
     free(s->tokens);
+    free(s->news);
     free(s->places);
     s->fds = NULL;
     s->tokens = NULL;
+    s->news = NULL;
     s->places = NULL;
     s->n = s->gaps = s->capacity = s->numbers = 0;
 }
@@ -104,6 +117,8 @@ static inline int kn_watchset_reserve(struct kn_watchset *s, int more, int fd)
         rc = kn_grown((void **)&s->fds, wanted, sizeof *s->fds);
         if (rc == 0)
             rc = kn_grown((void **)&s->tokens, wanted, sizeof *s->tokens);
+        if (rc == 0 && s->selective)
+            rc = kn_grown((void **)&s->news, wanted, sizeof *s->news);
         if (rc == 0)
             s->capacity = wanted;
     }
@@ -122,18 +137,19 @@ static inline int kn_watchset_reserve(struct kn_watchset *s, int more, int fd)
     return rc;
 }
 
-/* Whoever waits does so on an old set from now on. */
-static inline void kn_watchset_changed(struct kn_watchset *s)
+/* Whoever waits does so on an old set from now on.  -errno: he could not be told, and sleeps on. */
+static inline int kn_watchset_changed(struct kn_watchset *s)
 {
-    uint64_t one = 1;
+    int rc;
     s->version++;
     s->stale = s->inside;
     if (s->stale && !s->raised) {
+        rc = kn_wake_raise(s->wake);
+        if (rc < 0)
+            return rc;
         s->raised = 1;
-        /* A counter that is full is raised, too. */
-        while (write(s->wake, &one, sizeof one) < 0 && errno == EINTR)
-            ;
     }
+    return 0;
 }
 
 static inline void kn_watchset_drop(struct kn_watchset *s, int place)
@@ -148,6 +164,8 @@ static inline void kn_watchset_drop(struct kn_watchset *s, int place)
                 continue;
             s->fds[kept] = s->fds[i];
             s->tokens[kept] = s->tokens[i];
+            if (s->news)
+                s->news[kept] = s->news[i];
             s->places[s->fds[kept].fd] = kept;
             kept++;
         }
@@ -156,7 +174,8 @@ static inline void kn_watchset_drop(struct kn_watchset *s, int place)
     }
 }
 
-/* Watch fd for mask under token; 0 for no longer.  -ENOMEM. */
+/* Watch fd for mask under token; 0 for no longer.  -errno: no memory, or no way to tell those who sleep, who could miss
+ * it; that they look at one too many does no harm. */
 static inline int kn_watchset_put(struct kn_watchset *s, int fd, uint32_t mask, uint64_t token)
 {
     int place, rc = mask ? kn_watchset_reserve(s, 1, fd) : 0;
@@ -164,6 +183,12 @@ static inline int kn_watchset_put(struct kn_watchset *s, int fd, uint32_t mask, 
         return rc;
     pthread_mutex_lock(&s->lock);
     place = fd < s->numbers ? s->places[fd] : -1;
+    if (mask || place >= 0)
+        rc = kn_watchset_changed(s);
+    if (rc < 0 && mask) {
+        pthread_mutex_unlock(&s->lock);
+        return rc;
+    }
     if (!mask) {
         if (place >= 0)
             kn_watchset_drop(s, place);
@@ -177,9 +202,9 @@ static inline int kn_watchset_put(struct kn_watchset *s, int fd, uint32_t mask, 
         s->fds[place].events = (short)(mask & 0x7FFF);
         s->fds[place].revents = 0;
         s->tokens[place] = token;
+        if (s->news)
+            s->news[place] = KN_NEWS_NONE;
     }
-    if (place >= 0)
-        kn_watchset_changed(s);
     pthread_mutex_unlock(&s->lock);
     return 0;
 }
@@ -205,7 +230,8 @@ static inline struct kn_copy *kn_watchset_copy(struct kn_watchset *s, int *n)
     if (copy->capacity < s->n + 1) {
         int wanted = s->capacity + 1;
         if (kn_grown((void **)&copy->fds, wanted, sizeof *copy->fds) < 0 ||
-            kn_grown((void **)&copy->tokens, wanted, sizeof *copy->tokens) < 0) {
+            kn_grown((void **)&copy->tokens, wanted, sizeof *copy->tokens) < 0 ||
+            (s->news && kn_grown((void **)&copy->news, wanted, sizeof *copy->news) < 0)) {
             copy->next = s->spare;
             s->spare = copy;
             return NULL;
@@ -218,10 +244,12 @@ static inline struct kn_copy *kn_watchset_copy(struct kn_watchset *s, int *n)
         s->from = 0;
     for (int i = 0; i < s->n; i++) {
         int place = s->from + i < s->n ? s->from + i : s->from + i - s->n;
-        if (s->fds[place].fd < 0)
+        if (s->fds[place].fd < 0 || (s->news && s->news[place] == KN_NEWS_SILENT))
             continue;
         copy->fds[*n] = s->fds[place];
         copy->tokens[*n] = s->tokens[place];
+        if (s->news)
+            copy->news[*n] = s->news[place];
         ++*n;
     }
     return copy;
@@ -232,6 +260,28 @@ static inline int64_t kn_monotonic_ns(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* There is news of the descriptor in this place. */
+static inline void kn_watchset_news(struct kn_watchset *s, int place)
+{
+    int asleep = s->news[place] == KN_NEWS_SILENT;
+    if (++s->latest <= KN_NEWS_SILENT)
+        s->latest = KN_NEWS_SILENT + 1;
+    s->news[place] = s->latest;
+    if (asleep)
+        kn_watchset_changed(s);
+}
+
+/* What was not ready, and of which there was no news meanwhile, is left out from now on.  The lock is held. */
+static inline void kn_watchset_silence(struct kn_watchset *s, const struct kn_copy *copy, int n)
+{
+    for (int i = 1; i < n; i++) {
+        int fd = copy->fds[i].fd, place = fd < s->numbers ? s->places[fd] : -1;
+        if (!copy->fds[i].revents && copy->news[i] > KN_NEWS_SILENT && place >= 0 &&
+            s->tokens[place] == copy->tokens[i] && s->news[place] == copy->news[i])
+            s->news[place] = KN_NEWS_SILENT;
+    }
 }
 
 /* Take out who is closed, and note where the next wait goes on when there was no room for all.  The lock is held. */
@@ -291,12 +341,11 @@ static inline int kn_watchset_wait(struct kn_watchset *s, kn_hit *hits, int capa
         rc = s->sleep(copy->fds, n, due < 0 ? NULL : &left);
         pthread_mutex_lock(&s->lock);
         s->inside -= blocks;
-        if (blocks && version != s->version && --s->stale == 0) {
-            uint64_t count;
-            s->raised = 0;
-            while (read(s->wake, &count, sizeof count) < 0 && errno == EINTR)
-                ;
-        }
+        s->stale -= blocks && version != s->version;
+        if (blocks && s->raised && !s->stale)
+            s->raised = kn_wake_lower(s->wake) < 0;
+        if (rc >= 0 && s->news)
+            kn_watchset_silence(s, copy, n);
         if (rc > 0)
             found = kn_watchset_harvest(s, copy, n, hits, capacity);
         lost = s->lost && !lost;

@@ -11,5 +11,7 @@ cdef extern from "kn_lock.h" nogil:
 @cython.final
 cdef class Lock:
     cdef kn_lock _lock
+    cpdef object guard(self)
     cpdef bint acquire(self) noexcept
     cpdef void release(self) noexcept
+    cpdef void amend(self, object guard) noexcept

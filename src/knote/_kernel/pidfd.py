@@ -32,7 +32,10 @@ def pidfd_open(pid: int) -> int:
     """As pidfd_open(2), but the last eighth of the numbers that RLIMIT_NOFILE allows, 256 at most, is left to the
     program: -EMFILE there."""
     fd = _open_any(pid)
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    try:
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    except OSError:
+        return fd
     if fd < 0 or limit == resource.RLIM_INFINITY or fd + min(limit // 8, _RESERVE_MOST) < limit:
         return fd
     os.close(fd)
@@ -79,7 +82,10 @@ def pidfd_state(fd: int) -> int:
     """poll(2)'s bits: IN once the process has ended, HUP once it was waited for."""
     poller = select.poll()
     poller.register(fd, select.POLLIN)
-    hits = poller.poll(0)
+    try:
+        hits = poller.poll(0)
+    except OSError as error:
+        return _errno(error)
     return hits[0][1] if hits else 0
 
 
@@ -91,13 +97,15 @@ def exit_status(fd: int, pid: int) -> int:
     /proc/PID/stat, where we may read it (S-447).
     """
     status = _wait(os.P_PIDFD, fd)
-    if status != -errno.ECHILD:
+    if status >= 0 or status in (-errno.EAGAIN, -errno.EBADF):
         return status
     for _ in range(2):
         info = _info(fd)
         if info is not None and info[0] & _INFO_EXIT:
             return info[-1] & 0xFFFF
         state = pidfd_state(fd)
+        if state < 0:
+            return state
         if not state & select.POLLIN:
             return -errno.EAGAIN
         if state & select.POLLHUP:
@@ -127,9 +135,9 @@ def has_ended(pid: int) -> int:
     fd = _open_any(pid)
     if fd < 0:
         return fd
-    ended = pidfd_state(fd) & select.POLLIN
+    state = pidfd_state(fd)
     os.close(fd)
-    return int(ended != 0)
+    return state if state < 0 else int(state & select.POLLIN != 0)
 
 
 def pidfd_pid(fd: int) -> int:

@@ -57,7 +57,7 @@ class Bell:
 
     def lower(self) -> None:
         """Make fd unreadable.  Look at the counts after that, not before."""
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(OSError):  # down already; or it stays up, and is looked at once more
             os.read(self.fd, 8)
 
     def close(self) -> None:
@@ -81,7 +81,12 @@ class Peek:
         """The signals to watch, bit n - 1 for signal n; 0 or -errno."""
         words = (ctypes.c_ulong * 16)()
         words[0] = mask
-        return min(_signalfd(self.fd, words, 0), 0)
+        rc = -1
+        for _ in range(4):  # nobody would hear of a refusal, and of blocked signals neither
+            rc = min(_signalfd(self.fd, words, 0), 0)
+            if rc == 0:
+                break
+        return rc
 
     def close(self) -> None:
         """Give the descriptor back; idempotent."""

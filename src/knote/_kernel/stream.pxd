@@ -24,3 +24,5 @@ cpdef int accept_one(int listener) noexcept
 cpdef Py_ssize_t send_one(int fd, object data) except -10000
 cpdef Py_ssize_t send_list(int fd, list parts, Py_ssize_t skip) except -10000
 cpdef int shut(int fd, int how) noexcept
+cpdef int reset(int fd) noexcept
+cpdef bint is_readable(int fd) noexcept

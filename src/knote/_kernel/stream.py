@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import socket
+import struct
 from typing import Any
 
 from knote._kernel._libc import function
@@ -14,6 +15,9 @@ _PARTS = 64
 _accept = function("accept4", ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)
 _recv = function("recv", ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 _send = function("send", ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+_setsockopt = function(
+    "setsockopt", ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint
+)
 _shutdown = function("shutdown", ctypes.c_int, ctypes.c_int)
 
 
@@ -65,3 +69,13 @@ def send_list(fd: int, parts: list[Any], skip: int) -> int:
 def shut(fd: int, how: int) -> int:
     """shutdown(2): 0 or -errno."""
     return _shutdown(fd, how)
+
+
+def reset(fd: int) -> int:
+    """Have close(2) reset the connection: 0 or -errno."""
+    return _setsockopt(fd, socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0), 8)
+
+
+def is_readable(fd: int) -> bool:
+    """Whether there is something to receive; the end is nothing."""
+    return _recv(fd, ctypes.create_string_buffer(1), 1, socket.MSG_PEEK | _NOW) > 0

@@ -17,6 +17,8 @@ cdef extern from "kn_stream.h" nogil:
     int kn_stream_accept(int listener)
     Py_ssize_t kn_stream_gather(int fd, iovec *parts, int count)
     int kn_stream_shut(int fd, int how)
+    int kn_stream_reset(int fd)
+    int kn_stream_is_readable(int fd)
 
 
 cdef class Room:
@@ -71,3 +73,11 @@ cpdef Py_ssize_t send_list(int fd, list parts, Py_ssize_t skip) except -10000:
 
 cpdef int shut(int fd, int how) noexcept:
     return kn_stream_shut(fd, how)
+
+
+cpdef int reset(int fd) noexcept:
+    return kn_stream_reset(fd)
+
+
+cpdef bint is_readable(int fd) noexcept:
+    return kn_stream_is_readable(fd)

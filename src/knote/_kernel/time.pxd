@@ -1,4 +1,5 @@
 cpdef long long now_ns(int clock) noexcept
+cpdef long long ceil_ns(double seconds) noexcept
 cpdef int timer_create(int clock) noexcept
 cpdef int timer_set(int fd, long long deadline_ns) noexcept
 cpdef int wake_create() noexcept

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
+import math
 import os
 import time
+from collections.abc import Callable
 
 from knote._kernel._libc import function
 
@@ -20,6 +21,7 @@ class _itimerspec(ctypes.Structure):
 
 
 _TFD_TIMER_ABSTIME = 1
+_TRIES = 4
 _create = function("timerfd_create", ctypes.c_int, ctypes.c_int)
 _settime = function(
     "timerfd_settime", ctypes.c_int, ctypes.c_int, ctypes.POINTER(_itimerspec), ctypes.c_void_p
@@ -32,6 +34,11 @@ def now_ns(clock: int) -> int:
     return time.clock_gettime_ns(clock)
 
 
+def ceil_ns(seconds: float) -> int:
+    """Nanoseconds of so many seconds, at least 0 and below 2**62 ns, rounded up."""
+    return math.ceil(seconds * 1e9)
+
+
 def timer_create(clock: int) -> int:
     """A timerfd of that clock, or -errno."""
     return _create(clock, os.O_CLOEXEC | os.O_NONBLOCK)
@@ -42,7 +49,22 @@ def timer_set(fd: int, deadline_ns: int) -> int:
     its = _itimerspec()
     if deadline_ns >= 0:
         its.value_sec, its.value_nsec = divmod(max(deadline_ns, 1), 1_000_000_000)
-    return _settime(fd, _TFD_TIMER_ABSTIME, ctypes.byref(its), None)
+    return _insist(lambda: _settime(fd, _TFD_TIMER_ABSTIME, ctypes.byref(its), None))
+
+
+def _insist(call: Callable[[], int]) -> int:
+    # Nobody may hear of a refusal here, and a deadline or a wake-up would be lost.
+    rc = 0
+    for _ in range(_TRIES):
+        try:
+            rc = call()
+        except BlockingIOError:
+            return 0  # it is as high, or as low, as it goes
+        except OSError as error:
+            rc = -(error.errno or 0)
+        if rc >= 0:
+            return 0
+    return rc
 
 
 def wake_create() -> int:
@@ -52,16 +74,12 @@ def wake_create() -> int:
 
 def wake_raise(fd: int) -> int:
     """Make it readable; one that cannot count higher is readable already."""
-    with contextlib.suppress(BlockingIOError):
-        os.write(fd, (1).to_bytes(8, "little"))
-    return 0
+    return _insist(lambda: os.write(fd, (1).to_bytes(8, "little")))
 
 
 def wake_lower(fd: int) -> int:
     """Make it unreadable; one that is already says EAGAIN."""
-    with contextlib.suppress(BlockingIOError):
-        os.read(fd, 8)
-    return 0
+    return _insist(lambda: len(os.read(fd, 8)))
 
 
 def close_fd(fd: int) -> int:

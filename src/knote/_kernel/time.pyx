@@ -6,6 +6,7 @@ from posix.unistd cimport close as c_close
 
 cdef extern from "kn_time.h" nogil:
     long long kn_now(int clock)
+    long long kn_ceil_ns(double seconds)
     int kn_timer_create(int clock)
     int kn_timer_set(int fd, long long deadline_ns)
     int kn_wake_create()
@@ -15,6 +16,9 @@ cdef extern from "kn_time.h" nogil:
 
 cpdef long long now_ns(int clock) noexcept:
     return kn_now(clock)
+
+cpdef long long ceil_ns(double seconds) noexcept:
+    return kn_ceil_ns(seconds)
 
 cpdef int timer_create(int clock) noexcept:
     return kn_timer_create(clock)

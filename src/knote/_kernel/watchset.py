@@ -15,9 +15,11 @@ import threading
 import time
 
 from knote._kernel.batch import Batch
+from knote._kernel.time import wake_lower, wake_raise
 
 _ROW = struct.Struct("ihh")
 _IN, _NVAL = 1, 0x20
+SILENT = 0
 
 
 class WatchSet:
@@ -35,6 +37,9 @@ class WatchSet:
         self._turns = itertools.count()
         self._from = -1
         self._lost = False
+        self._news: dict[int, int] = {}
+        """Of the descriptors of which something else tells: the number of its last news; SILENT once there was
+        nothing, and it is left out of the waits until there is news."""
 
     def lost(self) -> bool:
         """A number was closed, or became another file."""
@@ -45,49 +50,46 @@ class WatchSet:
         return 0
 
     def put(self, fd: int, mask: int, token: int) -> int:
-        """Watch fd for mask under token; with 0 no longer.  0 or -ENOMEM."""
+        """Watch fd for mask under token; with 0 no longer.  0, or -errno: those who sleep could not be told."""
         with self._lock:
+            if not mask and fd not in self._rows:
+                return 0
+            rc = self._changed()
+            if rc < 0 and mask:
+                return rc
             if mask:
                 if fd in self._rows and self._rows[fd][1] != token:
                     self._lost = True  # the number had another life, which nobody ended
                 self._rows[fd] = (_ROW.pack(fd, mask & 0x7FFF, 0), token)
-            elif self._rows.pop(fd, None) is None:
-                return 0
-            self._changed()
+            else:
+                self._rows.pop(fd, None)
+            self._news.pop(fd, None)
         return 0
 
     def clear(self) -> None:
         """Watch nothing."""
         with self._lock:
             self._rows.clear()
+            self._news.clear()
             self._lost = False
             self._changed()
 
-    def _changed(self) -> None:
+    def _changed(self) -> int:
+        # -errno: whoever waits could not be told, and sleeps on.
         self._version += 1
-        if self._inside:
-            self._raise()
-
-    def _raise(self) -> None:
-        try:
-            os.eventfd_write(self.wake, 1)
-        except BlockingIOError:
-            pass  # full: it is raised
+        return wake_raise(self.wake) if self._inside else 0
 
     def _stale(self) -> bool:
         return any(version != self._version for version in self._inside.copy().values())
 
-    def _leave(self, turn: int) -> None:
+    def _leave(self, turn: int, woken: int) -> None:
         with self._lock:
             version = self._inside.pop(turn)
-            if version == self._version or self._stale():
+            if self._stale() or (version == self._version and not woken):
                 return
-            try:
-                os.eventfd_read(self.wake)
-            except BlockingIOError:
-                pass  # nobody had raised it
+            wake_lower(self.wake)
             if self._stale():
-                self._raise()
+                wake_raise(self.wake)
 
     def wait(self, batch: Batch, capacity: int, timeout_ns: int) -> int:
         """Fill batch with at most capacity pairs; 0: not at all, -1: for ever.  How many, or -errno; 0 also when
@@ -99,7 +101,8 @@ class WatchSet:
             with self._lock:
                 if left:
                     self._inside[turn] = self._version
-                rows = list(self._rows.copy().values())
+                news = self._news.copy()
+                rows = [row for fd, row in self._rows.copy().items() if news.get(fd) != SILENT]
                 turned = self._from
                 lost = self._lost
             if turned > 0:
@@ -110,10 +113,18 @@ class WatchSet:
                 rc = self._sleep(asked, left)
             finally:
                 if left:
-                    self._leave(turn)
+                    self._leave(turn, _ROW.unpack_from(asked)[2])
+            if rc >= 0 and news:
+                self._silence(asked, news)
             found = self._harvest(asked, rows, batch, capacity, max(turned, 0)) if rc > 0 else 0
             if rc < 0 or found or not left or (self._lost and not lost):
                 return rc if rc < 0 else found
+
+    def _silence(self, asked: bytearray, news: dict[int, int]) -> None:
+        with self._lock:
+            for fd, _events, revents in _ROW.iter_unpack(asked):
+                if not revents and fd in news and self._news.get(fd) == news[fd]:
+                    self._news[fd] = SILENT
 
     def _harvest(
         self, asked: bytearray, rows: list[tuple[bytes, int]], batch: Batch, capacity: int, turned: int

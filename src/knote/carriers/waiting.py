@@ -79,7 +79,12 @@ class WaitingCarrier(Carrier):
             raise errors.creation(error.errno or 0, "the epoll instance of asynchronous requests") from error
         super().__init__(name, self._poll.fileno())
         self._files = files
-        self._poll.register(files.fd, select.EPOLLIN)
+        try:
+            self._poll.register(files.fd, select.EPOLLIN)
+        except OSError as error:
+            self._poll.close()
+            files.close(child=False)
+            raise errors.creation(error.errno or 0, "watching for asynchronous requests") from error
         self._waiting: dict[int, Request] = {}
         """By private descriptor."""
 
@@ -91,7 +96,12 @@ class WaitingCarrier(Carrier):
             self.settle(request, -(error.errno or 0))
             return
         request.owner = own
-        if request.op in (FSYNC, FDATASYNC) or (request.op in (READ, WRITE) and not self._can_wait(own)):
+        try:
+            blocks = request.op in (FSYNC, FDATASYNC) or (request.op in (READ, WRITE) and not self._can_wait(own))
+        except OSError as error:
+            self._finish(request, -(error.errno or 0))
+            return
+        if blocks:
             rc = self._files.start(request, own)
             if rc < 0:
                 self._finish(request, rc)
@@ -145,7 +155,11 @@ class WaitingCarrier(Carrier):
             request = self.find(ident)
             if request is not None:
                 self._finish(request, result)
-        for own, _ in self._poll.poll(0, _MANY):
+        try:
+            ready = self._poll.poll(0, _MANY)
+        except OSError:
+            ready = []  # The set stays readable, and this is asked again; what the files gave is told meanwhile.
+        for own, _ in ready:
             waiting = self._waiting.get(own)
             if waiting is not None:
                 result = self._attempt(waiting, own)

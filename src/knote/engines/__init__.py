@@ -7,8 +7,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from knote import errors
+from knote.engines.aio import AioEngine
 from knote.engines.epoll import EpollEngine
 from knote.engines.poll import PollEngine
+from knote.engines.rtsig import RtsigEngine
 from knote.engines.select import SelectEngine
 from knote.engines.uring import UringEngine
 from knote.engines.uring_poll import UringPollEngine
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 VARIABLE: Final = "KNOTE_ENGINE"
 
 ENGINES: tuple[type[Engine], ...] = (
-    EpollEngine, UringEngine, PollEngine, SelectEngine, UringPollEngine,
+    EpollEngine, UringEngine, PollEngine, SelectEngine, UringPollEngine, AioEngine, RtsigEngine,
 )  # fmt: skip
 
 

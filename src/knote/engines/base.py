@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from knote._kernel.batch import Batch
     from knote._kernel.fd import Counts
 
+
 class Traits(NamedTuple):
     """What a mechanism can do; the queue asks these, never a name."""
 
@@ -21,7 +22,7 @@ class Traits(NamedTuple):
     batches_changes: bool
     """flush() takes fewer system calls than there are changes."""
     sees_close: bool
-    """A closed descriptor leaves by itself; else its number is asked who it is at each event."""
+    """A closed descriptor leaves by itself."""
     pollable: bool
     """fileno() polls readable while something is to be reported."""
     max_fd: int
@@ -38,6 +39,12 @@ class Traits(NamedTuple):
     """Only the thread that made the queue gets what the mechanism is for."""
     alters_files: bool = False
     """Changes flags of the program's descriptors, which everybody sees who has them open."""
+    by_number: bool = False
+    """Knows numbers, and not what file each was when it was watched: at each event its number is asked."""
+    late: bool = False
+    """Is told of some things by another thread, the kernel's or its own, a little after they became true."""
+    misses: bool = False
+    """Is not told of all that poll(2) reports: what is true is asked before it sleeps."""
 
     @property
     def surprise(self) -> str:
@@ -49,7 +56,6 @@ class Traits(NamedTuple):
         if self.alters_files:
             return "changes flags of the program's own descriptors"
         return "" if self.edge else "looks at every descriptor at each wait"
-
 
 
 class Engine:
@@ -85,6 +91,10 @@ class Engine:
         """Whether an interest that was registered for this number is still that of the file that it means now.
         Reports nothing afresh."""
         raise NotImplementedError
+
+    def forget(self, fd: int, token: int) -> None:
+        """The number is closed or another file's by now, which no change of it has told: what the mechanism still
+        asks of it under this token, it asks no more."""
 
     def stage(self, fd: int, old: int, new: int, token: int) -> int:
         """As watch(), but done by the next flush()."""

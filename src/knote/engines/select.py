@@ -6,8 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from knote._kernel.select import SETSIZE, Select
-from knote.engines.base import Traits
-from knote.engines.listed import ListedEngine
+from knote.engines.listed import LEVELS, ListedEngine
 
 if TYPE_CHECKING:
     from knote._kernel.watchset import WatchSet
@@ -20,18 +19,7 @@ class SelectEngine(ListedEngine):
     __slots__ = ()
     name = "select"
     about = "select(2): as poll(2), for descriptors below FD_SETSIZE (1024)"
-    traits = Traits(
-        edge=False,
-        level=True,
-        oneshot=False,
-        batches_changes=False,
-        sees_close=False,
-        pollable=True,
-        max_fd=SETSIZE,
-        resolution_ns=1000,
-        needs_compiled=False,
-        ordered=False,
-    )
+    traits = LEVELS._replace(max_fd=SETSIZE, resolution_ns=1000)
 
     def _make(self) -> WatchSet:
         return Select()

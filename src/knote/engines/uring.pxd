@@ -2,7 +2,7 @@ from knote._kernel.fd cimport Counts
 from knote._kernel.ringcalls cimport RingCalls
 from knote.engines.epoll cimport EpollEngine
 
-cdef int BATCH
+cdef int BATCH, COUNTED
 
 
 cdef class UringEngine(EpollEngine):

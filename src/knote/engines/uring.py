@@ -5,13 +5,15 @@ Readiness stays epoll's: no request is ever left in the ring, so nothing holds a
 any thread may use it.
 
 What a batch saves is the way into the kernel and out of it; what it costs is io_uring's own way to each operation.
-In C, N changes of interest by one io_uring_enter(2) against N epoll_ctl(2):
+N changes of interest by one io_uring_enter(2) against N epoll_ctl(2):
 
-    N                                           4      16      64
-    x86-64 whose system calls cost 180 ns    0.86    0.65    0.57
-    AMD EPYC with SRSO's return thunks       1.15    1.02    0.98
+    N                                                       4      16      64
+    in C, x86-64 whose system calls cost 180 ns          0.86    0.65    0.57
+    in C, AMD EPYC with SRSO's return thunks             1.15    1.02    0.98
+    by control(), Intel Xeon with retpolines             1.02    0.93    0.87
 
-So a batch begins at 16, where it loses nothing on the one and most of its gain is there on the other.
+So up to 3 go directly, and from there on one batch pays on most processors, and more the longer the list is; who
+has one on which it does not, has epoll.  Counting bytes needs more of them: 16.
 """
 
 from __future__ import annotations
@@ -20,14 +22,15 @@ from typing import TYPE_CHECKING
 
 from knote import errors, ring
 from knote._kernel.ringcalls import RingCalls
-from knote.engines.base import Traits
 from knote.engines.epoll import EpollEngine
 
 if TYPE_CHECKING:
     from knote._kernel.fd import Counts
 
-BATCH = 16
-"""So many changes, or sockets to count, are made by one call; fewer by one each."""
+BATCH = 4
+"""So many changes are made by one call; fewer by one each."""
+COUNTED = 16
+"""So many sockets are counted by one call."""
 _ENTRIES = 64
 _SETUP_SUBMIT_ALL = 1 << 7
 
@@ -38,22 +41,12 @@ class UringEngine(EpollEngine):
     __slots__ = ("_calls",)
     name = "uring"
     about = "epoll(7); io_uring(7) hands it many changes, and counts the bytes of many sockets, by one call"
-    traits = Traits(
-        edge=True,
-        level=True,
-        oneshot=True,
-        batches_changes=True,
-        sees_close=True,
-        pollable=True,
-        max_fd=0,
-        resolution_ns=1,
-        needs_compiled=False,
-    )
+    traits = EpollEngine.traits._replace(batches_changes=True)
 
     def __init__(self) -> None:
         why = ring.why_not()
         if why:
-            raise errors.ring_unwanted(why)
+            raise errors.ring_unwanted(self.name, why)
         super().__init__()
         self._calls = RingCalls(_ENTRIES, _SETUP_SUBMIT_ALL)
         if self._calls.fd < 0:
@@ -73,7 +66,7 @@ class UringEngine(EpollEngine):
 
     def fetch(self, counts: Counts) -> int:
         """Engine.fetch()."""
-        if counts.tcp < BATCH or counts.tcp < counts.n or not self._calls.counts:
+        if counts.tcp < COUNTED or counts.tcp < counts.n or not self._calls.counts:
             return counts.fetch()
         return self._calls.fetch(counts)
 

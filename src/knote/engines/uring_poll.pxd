@@ -6,8 +6,8 @@ from knote._kernel.uring cimport Uring
 from knote.engines.epoll cimport EpollEngine
 
 cdef unsigned int EDGE, ERR, HUP, IN, PRI, DIRECTIONS, MORE
-cdef int POLL_ADD, POLL_REMOVE, MULTI, _MOST, _EEXIST, _ENOENT, _EBADF
-cdef unsigned long long RING
+cdef int POLL_ADD, ASYNC_CANCEL, MULTI, _MOST, _EEXIST, _ENOENT, _EBADF
+cdef unsigned long long RING, _SLOT
 
 
 @cython.final
@@ -23,6 +23,8 @@ cdef class Poll:
 
 cdef class UringPollEngine(EpollEngine):
     cdef int _bell
+    cdef bint _deaf
+    cdef Batch _more
     cdef Uring _uring
     cdef unsigned long _owner
     cdef list _polls
@@ -38,8 +40,12 @@ cdef class UringPollEngine(EpollEngine):
     cdef int _arm(self, Poll poll) noexcept
     cdef void _end(self, Poll poll) noexcept
     cdef void _cancel(self, unsigned long long name) noexcept
+    @cython.locals(poll=Poll)
+    cpdef forget(self, int fd, unsigned long long token)
     @cython.locals(n=cython.int, found=cython.int, pending=cython.bint)
     cpdef int wait(self, Batch batch, int capacity, long long deadline_ns) noexcept
+    @cython.locals(more=Batch, room=cython.int, n=cython.int, got=cython.int, i=cython.int)
+    cdef int _fill_up(self, Batch batch, int found, int capacity) noexcept
     @cython.locals(i=cython.int, found=cython.int, token=cython.ulonglong, fd=cython.uint, poll=Poll)
     cdef int _sift(self, Batch batch, int n, int capacity, bint asked) noexcept
     @cython.locals(uring=Uring, n=cython.int, i=cython.int, name=cython.ulonglong, fd=cython.uint, poll=Poll,
@@ -49,4 +55,5 @@ cdef class UringPollEngine(EpollEngine):
     cdef int _make_up(self, Batch batch, int found, int capacity) noexcept
     @cython.locals(poll=Poll, rc=cython.int)
     cpdef int rebuild(self) noexcept
+    cdef void _listen(self) noexcept
     cpdef close(self)

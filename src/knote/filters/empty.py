@@ -7,7 +7,7 @@ import errno
 import time
 from typing import TYPE_CHECKING
 
-from knote._kernel.fd import same, tcp_acked, tcp_idle_ms, unsent
+from knote._kernel.fd import same, tcp_acked, tcp_idle_ms, tcp_state, unsent
 from knote.constants import EV_CLEAR, EVFILT_EMPTY
 from knote.filters.base import Filter
 from knote.knote import DISABLED, SOFT
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from knote.knote import Knote
 
 _EINVAL = errno.EINVAL
+_SYN_SENT = 2
+_CLOSE = 7
+# In place of a count of bytes: there is no connection.  That it is made and that it ends is news, once each.
+_NONE = -2
 # Linux wakes nobody when the last byte is acknowledged (S-161), so while some are under way it is looked at this
 # often; a socket that is empty, or that nobody asks about, costs nothing.
 _LOOK_AGAIN_NS = 5_000_000
@@ -29,7 +33,11 @@ _LOOK_AT_LEAST_NS = 320_000_000
 
 class Empty(Filter):
     """TCP: nothing unsent and nothing unacknowledged (SIOCOUTQ).  What a UNIX or datagram socket is given is with
-    its receiver at once, so it is always empty, as on FreeBSD (trace ss_empty_filter)."""
+    its receiver at once, so it is always empty, as on FreeBSD (trace ss_empty_filter).
+
+    A connection that was reset, or given up, has thrown away what was under way, and Linux goes on to count it.
+    FreeBSD's soisdisconnected() empties the buffer and wakes: EMPTY, with data 0 and no EV_EOF, which READ and
+    WRITE tell."""
 
     __slots__ = ("_clock", "_open_clock", "_ready", "_resting")
 
@@ -68,14 +76,17 @@ class Empty(Filter):
         if source.kind != KIND_TCP:
             return 1
         n = unsent(source.fd)
-        if n > 0:
+        if n == 0 and not kn.flags & EV_CLEAR:
+            return 1
+        state = tcp_state(source.fd)
+        if n > 0 and state != _CLOSE:
             kn.data = n
             self._look_again(kn, _LOOK_AGAIN_NS)
             return 0
         if n < 0 or not kn.flags & EV_CLEAR:
             return 1  # A listening socket has no such count and counts as empty (S-160).
         # By edge: once for each time that it was given something, which is acknowledged by now (S-071).
-        acked = tcp_acked(source.fd)
+        acked = tcp_acked(source.fd) if state != _CLOSE and state != _SYN_SENT else _NONE
         news = acked != kn.period
         kn.period = acked
         delay = tcp_idle_ms(source.fd) * 250_000

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from knote.knote import Knote
 
 _EINVAL = errno.EINVAL
+_EIO = errno.EIO
 _EOPNOTSUPP = errno.EOPNOTSUPP
 _KNOWN = VQ_MOUNT | VQ_UNMOUNT | VQ_UPDATE
 _UNTOLD = VQ_NOTRESP | VQ_NEEDAUTH | VQ_LOWDISK | VQ_DEAD
@@ -123,6 +124,11 @@ class Fs(Filter):
             return -rc
         self._fd = fd
         self._mounts = self._read()
+        if not self._mounts:
+            # All that is mounted would seem to have come by the next look.
+            self._host.disown(fd)
+            self.close()
+            return _EIO
         return 0
 
     def _read(self) -> dict[bytes, bytes]:

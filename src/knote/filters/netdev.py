@@ -151,6 +151,8 @@ class NetDev(Filter):
             if n == -_ENOBUFS:
                 self._list()
             elif n < 0:
+                if n != -_EAGAIN:
+                    self._refusal = -n
                 break
             for i in range(n):
                 kind = links.kind(i)

@@ -32,7 +32,7 @@ from knote.constants import (
 )
 from knote.filters.base import DROP, IS_ACTIVE, NOT_ACTIVE, Filter
 from knote.knote import ACTIVE, DISABLED, SOFT, Knote
-from knote.life import Life
+from knote.life import Life, children_of
 from knote.masks import IN
 
 if TYPE_CHECKING:
@@ -54,22 +54,12 @@ _EMFILE = errno.EMFILE
 _ENFILE = errno.ENFILE
 _ENOBUFS = errno.ENOBUFS
 _EOPNOTSUPP = errno.EOPNOTSUPP
+_SCARCE = (-errno.EINTR, -errno.ENOMEM, -errno.EAGAIN, -errno.ENOBUFS)
+_READ_TRIES = 4
 _ESRCH = errno.ESRCH
 # Asking for 5 000 children takes 1.5 ms: a twenty-fifth of the time at most goes into it.
 _SWEEP_NS = 20_000_000
 _SWEEP_SHARE = 25
-
-
-def children_of(pid: int) -> list[int]:
-    """Its living children, as /proc tells; an empty list where it does not."""
-    found: list[int] = []
-    try:
-        for task in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{task}/children") as text:
-                found.extend(map(int, text.read().split()))
-    except OSError:
-        pass  # it is gone, or hidden: what is not found is told by NOTE_TRACKERR
-    return found
 
 
 class Proc(Filter):
@@ -149,7 +139,7 @@ class Proc(Filter):
             self._bare[pid] = life
         else:
             # EINVAL and ENOENT are for 0 and for a thread that is not its process's first.
-            rc = -fd if fd in (-errno.ENOMEM, -errno.ENODEV, -errno.ENOSYS) else _ESRCH
+            rc = _ESRCH if fd in (-errno.EINVAL, -errno.ENOENT) else -fd
         if rc:
             self._unfollow(kn)
         return rc
@@ -294,7 +284,10 @@ class Proc(Filter):
             return 0
         connector = Connector()
         if connector.fd < 0:
-            return _EMFILE if connector.fd in (-_EMFILE, -_ENFILE) else _EOPNOTSUPP
+            # For want of something, which another time may not be wanting; or not allowed.
+            if connector.fd in (-_EMFILE, -_ENFILE):
+                return _EMFILE
+            return -connector.fd if connector.fd in _SCARCE else _EOPNOTSUPP
         rc = self._own(connector.fd, self)
         if rc < 0:
             connector.close(True)
@@ -346,11 +339,15 @@ class Proc(Filter):
         if connector is None:
             return
         n = connector.read()
+        failures = 0
         while n:
             if n == -_ENOBUFS:
                 self._catch_up()
             elif n < 0:
-                return
+                failures += 1
+                if failures == _READ_TRIES:
+                    self._catch_up()  # what it has to say will not be heard
+                    return
             for i in range(n):
                 life = self._known(connector.pid(i))
                 if life is not None:

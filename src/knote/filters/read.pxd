@@ -9,10 +9,10 @@ from knote.filters.base cimport Filter
 from knote.knote cimport Knote
 from knote.source cimport Source
 
-cdef unsigned int IN, ERR, HUP, NVAL, RDHUP, ASK, SOFT, EV_CLEAR, EV_EOF, NOTE_LOWAT, NOTE_NODATA, NOTE_FILE_POLL
+cdef unsigned int IN, ERR, HUP, NVAL, RDHUP, ASK, PLAIN, SOFT, EV_CLEAR, EV_EOF, NOTE_LOWAT, NOTE_NODATA, NOTE_FILE_POLL
 cdef int KIND_TCP, KIND_UNIX_STREAM, KIND_SEQPACKET, KIND_PIPE, KIND_FIFO, KIND_FILE, KIND_DIRECTORY, KIND_OTHER
 cdef int KIND_TTY, KIND_VIRTUAL_FILE, KIND_EVENTFD, KIND_TIMERFD
-cdef int _EBADF, _EINVAL, _ENOTSOCK, _ECONNREFUSED, _ECONNRESET, _CLOSE_WAIT, _ESTABLISHED, _LISTEN, _ECONNABORTED
+cdef int _EBADF, _EINVAL, _ENOTSOCK, _ENOTTY, _ECONNREFUSED, _ECONNRESET, _CLOSE_WAIT, _ESTABLISHED, _LISTEN, _ECONNABORTED
 cdef long long NO_FILE
 
 
@@ -25,7 +25,7 @@ cdef class Read(Filter):
     @cython.locals(source=Source, state=cython.int, error=cython.int)
     cpdef int attach(self, Knote kn) except -1
     cpdef int touch(self, Knote kn, unsigned int flags, unsigned int fflags, long long data) except -1
-    @cython.locals(source=Source, n=cython.int)
+    @cython.locals(source=Source, n=cython.int, stream=cython.bint)
     cpdef int event(self, Knote kn, unsigned int hint) except -2
     @cython.locals(source=Source)
     cpdef detach(self, Knote kn)

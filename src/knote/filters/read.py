@@ -25,7 +25,7 @@ from knote._kernel.fd import (
 )
 from knote.constants import EV_CLEAR, EV_EOF, EVFILT_READ, NOTE_FILE_POLL, NOTE_LOWAT, NOTE_NODATA
 from knote.filters.base import Filter
-from knote.knote import ASK, SOFT
+from knote.knote import ASK, PLAIN, SOFT
 from knote.masks import ERR, HUP, IN, NVAL, RDHUP
 from knote.source import (
     KIND_DIRECTORY,
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 _EBADF = errno.EBADF
 _EINVAL = errno.EINVAL
 _ENOTSOCK = errno.ENOTSOCK
+_ENOTTY = errno.ENOTTY
 _ECONNREFUSED = errno.ECONNREFUSED
 _ECONNRESET = errno.ECONNRESET
 _ECONNABORTED = errno.ECONNABORTED
@@ -122,7 +123,7 @@ class Read(Filter):
         source = kn.source
         assert source is not None
         at_once = kn.sfflags & NOTE_LOWAT and kn.sdata <= 0 and KIND_TCP <= source.kind <= KIND_SEQPACKET
-        kn.status &= ~(SOFT | ASK)
+        kn.status &= ~(SOFT | ASK | PLAIN)
         if source.soft or (at_once and not kn.flags & EV_CLEAR):
             kn.status |= SOFT
         elif at_once:
@@ -132,6 +133,8 @@ class Read(Filter):
             or (source.kind >= KIND_VIRTUAL_FILE and source.kind != KIND_TTY)
         )  # fmt: skip
         self._counting(source, bytes_told)
+        if kn.sfflags & NOTE_NODATA and source.kind != KIND_VIRTUAL_FILE:
+            kn.status |= PLAIN
         return 0
 
     def _counting(self, source: Source, counting: bool) -> None:
@@ -183,10 +186,16 @@ class Read(Filter):
             if n == -_EINVAL and source.kind in (KIND_TCP, KIND_UNIX_STREAM, KIND_SEQPACKET):
                 return self._listening(kn, source, hint)
             # No count exists (signalfd, pidfd, epoll ...): the engine's word is all there is.  A stream without
-            # one is another file by now.  A listener of another protocol (MPTCP, SCTP, vsock) says EINVAL: at
-            # least one connection waits if the engine says so (S-411).
-            kn.data = 1 if n == -_EINVAL and hint & IN and tcp_state(source.fd) != -_ENOTSOCK else 0
-            return 1 if hint & IN and not KIND_PIPE <= source.kind <= KIND_SEQPACKET else 0
+            # one is another file by now; one whose count is refused has a byte at least if the engine says so.  A
+            # listener of another protocol (MPTCP, SCTP, vsock) says EINVAL: at least one connection waits (S-411).
+            stream = KIND_PIPE <= source.kind <= KIND_SEQPACKET
+            if not hint & IN or (stream and (n == -_EINVAL or n == -_ENOTTY)):
+                kn.data = 0
+                return 0
+            if stream and not same(source.fd, source.identity):
+                return -1
+            kn.data = 1 if stream or (n == -_EINVAL and tcp_state(source.fd) != -_ENOTSOCK) else 0
+            return 1
         kn.data = n
         if source.kind == KIND_PIPE or source.kind == KIND_FIFO:
             # NOTE_LOWAT is for sockets; FreeBSD's pipes do not look at it (S-116).
@@ -197,6 +206,11 @@ class Read(Filter):
                 # At the urgent mark FIONREAD counts up to it, which is nothing, though what is behind it can
                 # be read (trace tcp_oob).
                 kn.data = n = peekable(source.fd)
+                if n == -_EBADF:
+                    return -1
+                if n < 0:
+                    kn.data = 1  # Nobody would look; the engine says that there is something.
+                    return 1
             return 1 if n >= self._mark(kn, source) else 0
         # A datagram of no bytes is there all the same (S-114).
         return 1 if hint & IN else 0

@@ -1,3 +1,5 @@
+cimport cython
+
 from knote.clock cimport Clock
 from knote.filters.base cimport Filter
 from knote.knote cimport Knote
@@ -13,6 +15,7 @@ cdef class Timer(Filter):
     cdef Clock _monotonic
     cdef Clock _realtime
     cdef Clock _clock_of(self, unsigned int fflags)
+    @cython.locals(due=cython.longlong, period=cython.longlong, notes=cython.uint, value=cython.longlong, rc=cython.int)
     cdef int _schedule(self, Knote kn, unsigned int fflags, long long data) except -1
     cpdef int attach(self, Knote kn) except -1
     cpdef int touch(self, Knote kn, unsigned int flags, unsigned int fflags, long long data) except -1

@@ -83,12 +83,14 @@ class Timer(Filter):
             clock = self._clock_of(fflags)
         except OSError as error:
             return error.errno or errno.ENOMEM
+        due = kn.due
+        period = kn.period
+        notes = kn.sfflags
+        value = kn.sdata
         if kn.due > 0:
             self._clock_of(kn.sfflags).forget()
         kn.sfflags = fflags
         kn.sdata = data
-        kn.status &= ~ACTIVE
-        self._ready.remove(kn)
         if absolute:
             kn.period = 0
             # 1 is long past and, unlike 0 and below, a deadline.
@@ -97,13 +99,25 @@ class Timer(Filter):
             # A periodic timer of 0 fires every unit (S-245); one shot of 0 at once.
             if data == 0 and not kn.flags & EV_ONESHOT:
                 data = 1
-            period = min(data * unit, NEVER)
-            kn.period = 0 if kn.flags & EV_ONESHOT else period
-            kn.due = min(clock.now() + period, NEVER)
+            span = min(data * unit, NEVER)
+            kn.period = 0 if kn.flags & EV_ONESHOT else span
+            kn.due = min(clock.now() + span, NEVER)
             # Relative timers reset when they are returned; absolute ones stay until deleted (S-242).
             kn.flags |= EV_CLEAR
         clock.add(kn)
-        clock.arm()
+        rc = clock.arm()
+        if rc < 0:
+            # The deadline that it had, if it had one.
+            clock.forget()
+            kn.due = due
+            kn.period = period
+            kn.sfflags = notes
+            kn.sdata = value
+            if due > 0:
+                self._clock_of(notes).add(kn)
+            return -rc
+        kn.status &= ~ACTIVE
+        self._ready.remove(kn)
         return 0
 
     def event(self, kn: Knote, hint: int) -> int:

@@ -8,7 +8,7 @@ from knote.filters.base cimport Filter
 from knote.knote cimport Knote
 from knote.source cimport Source
 
-cdef unsigned int IN, OUT, ERR, HUP, NVAL, RDHUP, SOFT, EV_CLEAR, EV_EOF, EV_ONESHOT, NOTE_LOWAT, NOTE_NODATA
+cdef unsigned int IN, OUT, ERR, HUP, NVAL, RDHUP, PLAIN, SOFT, EV_CLEAR, EV_EOF, EV_ONESHOT, NOTE_LOWAT, NOTE_NODATA
 cdef int KIND_TCP, KIND_UNIX_STREAM, KIND_SEQPACKET, KIND_DATAGRAM, KIND_PIPE, KIND_FIFO, KIND_FILE, KIND_OTHER
 cdef int KIND_EVENTFD, KIND_MQUEUE, KIND_VIRTUAL_FILE
 cdef int _EBADF, _EINVAL, _EPIPE, _ECONNREFUSED, _ECONNRESET, _ESTABLISHED
@@ -25,4 +25,5 @@ cdef class Write(Filter):
     cdef int _eventfd(self, Knote kn, Source source, unsigned int hint) noexcept
     cdef int _pipe(self, Knote kn, Source source, unsigned int hint) noexcept
     cdef int _socket(self, Knote kn, Source source, unsigned int hint) noexcept
+    cdef int _settle(self, Knote kn) noexcept
     cdef bint _shut(self, Source source) noexcept

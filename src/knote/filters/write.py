@@ -20,7 +20,7 @@ from knote._kernel.fd import (
 )
 from knote.constants import EV_CLEAR, EV_EOF, EV_ONESHOT, EVFILT_WRITE, NOTE_LOWAT, NOTE_NODATA
 from knote.filters.base import Filter
-from knote.knote import SOFT
+from knote.knote import PLAIN, SOFT
 from knote.masks import ERR, HUP, IN, NVAL, OUT, RDHUP
 from knote.source import (
     KIND_DATAGRAM,
@@ -84,12 +84,18 @@ class Write(Filter):
             source.connected = tcp_state(source.fd) == _ESTABLISHED
         if source.soft:
             kn.status |= SOFT
-        return 0
+        return self._settle(kn)
 
     def touch(self, kn: Knote, flags: int, fflags: int, data: int) -> int:
         """Filter.touch()."""
         kn.sfflags = fflags
         kn.sdata = data
+        return self._settle(kn)
+
+    def _settle(self, kn: Knote) -> int:
+        kn.status &= ~PLAIN
+        if kn.sfflags & NOTE_NODATA:
+            kn.status |= PLAIN
         return 0
 
     def event(self, kn: Knote, hint: int) -> int:
@@ -167,8 +173,8 @@ class Write(Filter):
             return 1
         if hint & ERR:
             return 1
-        if kn.sfflags & NOTE_LOWAT and n < kn.sdata:
-            return 0
+        if kn.sfflags & NOTE_LOWAT and 0 <= n < kn.sdata:
+            return 0  # What nobody would count is told: an edge comes once.
         if self._shut(source):
             kn.shown = EV_EOF
         return 1 if hint & OUT else 0

@@ -18,8 +18,8 @@ import socket
 from typing import Any, Final
 
 from knote.interfaces.iocp import port as _port
-from knote.interfaces.iocp.handles import CloseHandle, CreateEvent, ResetEvent, SetEvent
-from knote.interfaces.iocp.overlapped import INVALID_HANDLE_VALUE, NULL, CancelIoEx, Overlapped, check_address
+from knote.interfaces.iocp.handles import CancelIoEx, CloseHandle, CreateEvent, ResetEvent, SetEvent
+from knote.interfaces.iocp.overlapped import INVALID_HANDLE_VALUE, NULL, Overlapped, check_address
 from knote.interfaces.iocp.pipes import ConnectPipe
 from knote.interfaces.iocp.port import INFINITE, Packet
 from knote.interfaces.iocp.waits import RegisterWaitWithQueue, UnregisterWait, UnregisterWaitEx

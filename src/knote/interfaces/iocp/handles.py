@@ -7,12 +7,15 @@ import os
 import select
 import time
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from knote.interfaces.iocp import pipes
 from knote.interfaces.iocp import port as ports
 from knote.interfaces.iocp.port import INFINITE
-from knote.interfaces.iocp.winerror import ERROR_INVALID_HANDLE, failure
+from knote.interfaces.iocp.winerror import ERROR_INVALID_HANDLE, ERROR_NOT_FOUND, failure
+
+if TYPE_CHECKING:
+    from knote.interfaces.iocp.overlapped import Overlapped
 
 WAIT_OBJECT_0: Final = 0
 WAIT_TIMEOUT: Final = 258
@@ -104,3 +107,21 @@ def CloseHandle(handle: int) -> None:
         os.close(handle)
     except (OSError, OverflowError) as error:
         raise failure(ERROR_INVALID_HANDLE, f"handle {handle}") from error
+
+
+def CancelIoEx(handle: int, overlapped: Overlapped | None = None) -> None:
+    """Cancel one operation of a handle, or all of them.  Raises OSError(ERROR_NOT_FOUND) if there is none."""
+    if overlapped is not None:
+        found = overlapped.pending
+        overlapped.cancel()
+    else:
+        its = ports.association(handle)
+        found = its is not None and its.port.cancel(handle) > 0
+    if not found:
+        raise failure(ERROR_NOT_FOUND, f"CancelIoEx({handle})")
+
+
+def identity(handle: int) -> tuple[int, int]:
+    """Which file a handle is: of two that differ, one number was closed and is a stranger's by now."""
+    status = os.fstat(handle)
+    return status.st_dev, status.st_ino

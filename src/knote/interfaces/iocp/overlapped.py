@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import itertools
 import os
 import socket
-import stat
 from typing import Any, Final
 
 from knote import EV_ADD, EV_CLEAR, EV_DELETE, EV_EOF, EVFILT_WRITE, aio, kevent
@@ -18,7 +16,6 @@ from knote.interfaces.iocp.winerror import (
     ERROR_BROKEN_PIPE,
     ERROR_IO_INCOMPLETE,
     ERROR_IO_PENDING,
-    ERROR_NOT_FOUND,
     ERROR_SUCCESS,
     code_of,
     failure,
@@ -279,7 +276,7 @@ class Overlapped:
     def _read(self, kind: int, handle: int, buffer: Any, offset: int) -> None:
         self._begin(kind, handle)
         self._data = buffer
-        if _is_write_end(handle):
+        if pipes.is_write_end(handle):
             # Windows' pipes go both ways, and a read on the end that only writes is how asyncio learns that the
             # other one was closed.  It is watched for by edge; draining wakes, too, and says nothing.
             self._port.kqueue.control([kevent(handle, EVFILT_WRITE, EV_ADD | EV_CLEAR, udata=self)], 0, 0)
@@ -397,14 +394,14 @@ class Overlapped:
     def AcceptEx(self, listen_handle: int, accept_handle: int) -> None:
         """Accept a connection into a socket that was made for it: its descriptor becomes the connection's."""
         self._begin(ACCEPT, listen_handle)
-        self._other = (accept_handle, _identity(accept_handle))
+        self._other = (accept_handle, handles.identity(accept_handle))
         self._submit(aio.Request.accept(listen_handle), True)
 
     def _accepted(self, connection: int) -> None:
         handle, meant = self._other
         try:
             # Closed meanwhile, the number may be a stranger's by now.
-            if _identity(handle) != meant:
+            if handles.identity(handle) != meant:
                 raise OSError(_ECANCELED, "the socket for the connection was closed")
             os.dup2(connection, handle, inheritable=False)
         finally:
@@ -443,33 +440,7 @@ class Overlapped:
         return f"<Overlapped {_WORDS[self._kind]} at {self.address:#x}: {state}>"
 
 
-def _identity(handle: int) -> tuple[int, int]:
-    status = os.fstat(handle)
-    return status.st_dev, status.st_ino
-
-
-def _is_write_end(handle: int) -> bool:
-    try:
-        if fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_ACCMODE != os.O_WRONLY:
-            return False
-        return stat.S_ISFIFO(os.fstat(handle).st_mode)
-    except OSError:
-        return False
-
-
 def check_address(address: Any) -> None:
     """Raises TypeError for what no address is."""
     if not isinstance(address, (tuple, str, bytes)):
         raise TypeError(f"an address is (host, port), or of a UNIX socket a path, not {type(address).__name__}")
-
-
-def CancelIoEx(handle: int, overlapped: Overlapped | None = None) -> None:
-    """Cancel one operation of a handle, or all of them.  Raises OSError(ERROR_NOT_FOUND) if there is none."""
-    if overlapped is not None:
-        found = overlapped.pending
-        overlapped.cancel()
-    else:
-        its = association(handle)
-        found = its is not None and its.port.cancel(handle) > 0
-    if not found:
-        raise failure(ERROR_NOT_FOUND, f"CancelIoEx({handle})")

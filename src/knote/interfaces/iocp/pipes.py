@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import socket
+import stat
 from typing import Any, Final
 
 from knote.interfaces.iocp.winerror import ERROR_ACCESS_DENIED, ERROR_FILE_NOT_FOUND, ERROR_PIPE_BUSY, failure
@@ -129,3 +131,13 @@ def forget(handle: int) -> None:
         if not known.instances:
             del _names[name]
             known.listener.close()
+
+
+def is_write_end(handle: int) -> bool:
+    """Whether it is the end of a pipe(2) or FIFO that only writes."""
+    try:
+        if fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_ACCMODE != os.O_WRONLY:
+            return False
+        return stat.S_ISFIFO(os.fstat(handle).st_mode)
+    except OSError:
+        return False

@@ -1,0 +1,1 @@
+cpdef int trim() noexcept
