@@ -6,7 +6,8 @@ import os
 import select
 import socket
 import struct
-import sys
+
+from str_cli import main
 
 import knote
 from knote.interfaces.devpoll import DP_POLL, POLLREMOVE, dvpoll
@@ -42,5 +43,4 @@ def str_cli(stdin: int, sock: socket.socket, stdout: int) -> None:
 
 
 if __name__ == "__main__":
-    with socket.create_connection((sys.argv[1], int(sys.argv[2]))) as connection:
-        str_cli(0, connection, 1)
+    main(str_cli, __doc__)

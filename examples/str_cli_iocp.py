@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
+
+from str_cli import main
 
 from knote import iocp
 
@@ -51,5 +52,4 @@ def str_cli(stdin: int, sock: socket.socket, stdout: int) -> None:
 
 
 if __name__ == "__main__":
-    with socket.create_connection((sys.argv[1], int(sys.argv[2]))) as connection:
-        str_cli(0, connection, 1)
+    main(str_cli, __doc__)

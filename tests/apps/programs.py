@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from knote.apps.server import Server
-from tests.support.waiting import SOON, wait_until
+from tests.support.waiting import SOON, in_a_wait, wait_until
 
 PATIENCE: Final = 30.0
 """Seconds until a program that should have ended is killed and the test fails."""
@@ -90,6 +90,17 @@ def serving(*arguments: str, **how: Any) -> Iterator[Serving]:
     how.setdefault("stderr", subprocess.PIPE)
     with started("serve", *arguments, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, **how) as process:
         yield Serving(process)
+
+
+@contextmanager
+def a_port(host: str = "127.0.0.1") -> Iterator[int]:
+    """A port for a server to listen at, and for nobody else: while none of them listens two sockets may have it,
+    which both say SO_REUSEADDR and name it (socket(7)); whoever takes any port gets another one."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, 0))
+        port: int = sock.getsockname()[1]
+        yield port
 
 
 @contextmanager
@@ -194,12 +205,4 @@ def all_of(fd: int) -> bytes:
 
 def settled(process: subprocess.Popen[bytes]) -> None:
     """Return once the program waits in its kqueue."""
-
-    def waits() -> bool:
-        where = Path(f"/proc/{process.pid}/wchan").read_text()
-        if where != "0":
-            return "poll" in where
-        # A kernel that does not say where: asleep must do.
-        return Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "S"
-
-    wait_until(waits, what="the program waits for events")
+    wait_until(lambda: in_a_wait(process.pid), what="the program waits for events")

@@ -106,6 +106,65 @@ async def foreign(stream: Any) -> None:
     await asyncio.sleep(0)
 
 
+async def torrent(stream: Any) -> None:
+    """Does nothing but write."""
+    while True:
+        await stream.write(b"t" * 1000)
+
+
+def leaves(data: bytes) -> bytes:
+    """Ends the program for some input, it thinks."""
+    if data == b"bad":
+        raise SystemExit("as asked")
+    return data
+
+
+class Leaves:
+    """The same as a protocol, when its client ends."""
+
+    def connected(self, connection: Any) -> None:
+        """Remember it."""
+        self.connection = connection
+
+    def data(self, data: bytes) -> None:
+        """Back."""
+        self.connection.write(leaves(data))
+
+
+async def gives_up(stream: Any) -> None:
+    """The same as an async function, by what asyncio raises."""
+    import asyncio
+
+    while data := await stream.read():
+        if data == b"bad":
+            raise asyncio.CancelledError("as asked")
+        await stream.write(data)
+
+
+async def has_no_backend(stream: Any) -> None:
+    """A connection of its own, not the client's, fails."""
+    while data := await stream.read():
+        if data == b"bad":
+            raise ConnectionRefusedError("as asked")
+        await stream.write(data)
+
+
+class Callable:
+    """An object that is called like an async function."""
+
+    async def __call__(self, stream: Any) -> None:
+        """Once."""
+        await stream.write((await stream.read()).upper())
+
+
+called = Callable()
+
+
+async def yields(stream: Any) -> Any:
+    """Not what a service does."""
+    yield await stream.read()
+
+
 class Deaf:
     """A class, and no protocol's."""
 

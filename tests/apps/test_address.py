@@ -27,6 +27,10 @@ def test_it_is_written() -> None:
     assert address.text(("127.0.0.1", 7000)) == "127.0.0.1:7000"
     assert address.text(("::1", 7000, 0, 0)) == "[::1]:7000"
     assert address.text("/run/s") == "/run/s"
+    assert address.text(("::ffff:192.0.2.1", 7000, 0, 0)) == "192.0.2.1:7000"
+    assert address.named(("::1", 7000, 0, 0)) == "[::1]:7000"
+    assert address.named("/run/s") == "unix:/run/s"
+    assert address.named(b"\0name") == "unix:@name"
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "http", ""])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import pytest
 
 import knote
 from knote.cli import VERBS
+from knote.cli.say import show
 from tests.apps.programs import command
 from tests.apps.programs import knote as run
 
@@ -113,3 +116,9 @@ def test_an_installation_without_the_benchmark_says_so(
     monkeypatch.setattr(bench, "_PACKAGE", tmp_path / "lib" / "knote")
     assert bench.run(["--list"], frozenset()) == 1
     assert "this installation does not have the benchmark" in capfd.readouterr().err
+
+
+def test_what_is_shown_goes_where_a_program_has_put_standard_output() -> None:
+    with contextlib.redirect_stdout(io.StringIO()) as shown:
+        show("one\ntwo \udcff\n")
+    assert shown.getvalue() == "one\ntwo \\udcff\n"

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from knote.apps import dial
+from knote.apps import dial, lookup
 from knote.apps.client import ConnectError, talk
 from knote.apps.server import Server
+from tests.apps.lookups import saying
 from tests.apps.programs import (
     SIZES,
     beside,
@@ -146,14 +147,17 @@ def test_the_answer_comes_after_the_end_of_input() -> None:
 
 
 def test_a_server_that_speaks_and_hangs_up() -> None:
-    """As daytime does.  Whoever holds our input open and says nothing is not waited for."""
+    """As daytime does.  Who sits at a terminal and types nothing is not waited for."""
+    master, slave = os.openpty()
     with (
         answering(lambda sock: sock.sendall(b"noon\n")) as port,
-        started("connect", "127.0.0.1", port, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process,
+        started("connect", "127.0.0.1", port, stdin=slave, stdout=subprocess.PIPE) as process,
     ):
         assert ended(process) == 0
         assert process.stdout is not None
         assert process.stdout.read() == b"noon\n"
+    os.close(master)
+    os.close(slave)
 
 
 def test_a_server_that_ends_first_and_still_listens(tmp_path: Path) -> None:
@@ -208,15 +212,12 @@ def test_connection_refused() -> None:
 def test_hosts_and_ports_that_do_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     done = knote("connect", "127.0.0.1", "no-such-service")
     assert done.returncode == 1
-    assert done.stderr.startswith(b"knote connect: 127.0.0.1:no-such-service: ")
+    assert done.stderr.startswith(b"knote connect: 127.0.0.1:no-such-service: 'no-such-service' is neither a port")
     done = knote("connect", "a..b", "1")
     assert done.returncode == 1
     assert done.stderr.startswith(b"knote connect: a..b:1: no valid host name")
 
-    def unknown(*args: Any, **how: Any) -> Any:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    monkeypatch.setattr(lookup, "CHILD", saying((socket.EAI_NONAME, "Name or service not known")))
     with pytest.raises(ConnectError, match="nowhere:80: Name or service not known"):
         talk("nowhere", 80, stdin=None)
 

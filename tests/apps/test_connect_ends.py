@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import signal
 import socket
 import ssl
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 
 from knote.apps.client import talk
 from knote.apps.session import Manners
-from tests.apps.programs import all_of, beside, feed, knote, to_the_end
+from tests.apps.programs import all_of, beside, command, ended, feed, knote, started, to_the_end
 from tests.apps.test_cat import content
 from tests.apps.test_server import reset
 from tests.support.waiting import SOON
@@ -206,7 +208,7 @@ def test_the_server_ends_first_and_listens(engine: str, kind: str, tmp_path: Pat
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_server_ends_first_and_our_input_trickles(engine: str, kind: str, tmp_path: Path) -> None:
-    """UNIX and TLS tell that it listens; with TCP it has to be said."""
+    """UNIX and TLS tell that it listens; with TCP nobody knows, so it is sent."""
     heard: list[bytes] = []
     r, w = os.pipe()
 
@@ -219,8 +221,7 @@ def test_the_server_ends_first_and_our_input_trickles(engine: str, kind: str, tm
 
     os.write(w, b"early")
     with served(kind, tmp_path, behave) as place, ends(b"") as (_, stdout, result):
-        manners = Manners(whole=kind == "tcp")
-        assert talk(*place.where, stdin=r, stdout=stdout, engine=engine, manners=manners, **place.how) == 0
+        assert talk(*place.where, stdin=r, stdout=stdout, engine=engine, **place.how) == 0
         assert result() == b""
     os.close(r)
     assert heard == [b"early", b"late"]
@@ -355,3 +356,86 @@ def test_any_bytes(kind: str, size: int, tmp_path: Path) -> None:
     with served(kind, tmp_path, behave) as place, (tmp_path / "in").open("rb") as source:
         done = knote("connect", *place.words, stdin=source)
     assert (done.returncode, done.stdout, done.stderr) == (0, data[::-1], b"")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_server_ends_and_a_person_sits_at_a_terminal(kind: str, tmp_path: Path) -> None:
+    """UNIX and TLS tell that it listens; over TCP nobody is kept at a keyboard that may lead nowhere."""
+    heard: list[bytes] = []
+
+    def behave(sock: Any) -> None:
+        sock.sendall(b"noon\n")
+        half_close(sock)
+        heard.append(to_the_end(sock))
+
+    master, slave = os.openpty()
+    with (
+        served(kind, tmp_path, behave) as place,
+        started("connect", *place.words, stdin=slave, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
+    ):
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.read() == b"noon\n"
+        if kind != "tcp":
+            os.write(master, b"typed\n\x04")
+        assert (ended(process), process.stderr.read()) == (0, b"")
+    os.close(master)
+    os.close(slave)
+    assert heard == [b"" if kind == "tcp" else b"typed\n"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("full", [True, False])
+def test_standard_output_takes_no_more(kind: str, *, full: bool, tmp_path: Path) -> None:
+    r, w = os.pipe()
+
+    def behave(sock: Any) -> None:
+        os.close(r)
+        # It may have noticed before the answer comes, or have gone without reading it.
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            sock.sendall(b"answer")
+            to_the_end(sock)
+
+    with served(kind, tmp_path, behave) as place, open("/dev/full", "wb") as disk:
+        done = knote("connect", *place.words, stdout=disk if full else w)
+    os.close(w)
+    said = b"knote connect: standard output (/dev/full): No space left on device\n"
+    assert (done.returncode, done.stderr) == ((1, said) if full else (-signal.SIGPIPE, b""))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ctrl_c(kind: str, tmp_path: Path) -> None:
+    def behave(sock: Any) -> None:
+        sock.sendall(b"hello")
+        sock.hold() if isinstance(sock, Tls) else to_the_end(sock)
+
+    pipe = subprocess.PIPE
+    with served(kind, tmp_path, behave) as place, started(
+        "connect", *place.words, stdin=pipe, stdout=pipe, stderr=pipe
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.read(5) == b"hello"
+        process.send_signal(signal.SIGINT)
+        assert (ended(process), process.stdout.read(), process.stderr.read()) == (-signal.SIGINT, b"", b"")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_standard_input_is_closed(kind: str, tmp_path: Path) -> None:
+    def behave(sock: Any) -> None:
+        sock.sendall(to_the_end(sock) + b"nothing came")
+        finish(sock)
+
+    with served(kind, tmp_path, behave) as place:
+        words = ["bash", "-c", '"$@" <&-', "", *command("connect", *place.words)]
+        done = subprocess.run(words, capture_output=True, check=False, timeout=SOON)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"nothing came", b"")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nobody_is_there(kind: str, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX if kind == "unix" else socket.AF_INET) as door:
+        door.bind(str(tmp_path / "door") if kind == "unix" else ("127.0.0.1", 0))
+        where = str(tmp_path / "door") if kind == "unix" else f"127.0.0.1:{door.getsockname()[1]}"
+        words = ["--tls", where] if kind == "tls" else [where]
+        done = knote("connect", *words)  # it has the address, and does not listen
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr == f"knote connect: {where}: Connection refused\n".encode()

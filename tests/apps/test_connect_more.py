@@ -98,10 +98,19 @@ def test_an_address_that_is_taken(tmp_path: Path) -> None:
         done = knote("connect", "--listen", f"127.0.0.1:{door.getsockname()[1]}")
     assert done.returncode == 1
     assert b"Address already in use; port 0 is any free one" in done.stderr
-    (tmp_path / "door").touch()
-    done = knote("connect", "--listen", str(tmp_path / "door"))
-    assert f"Address already in use; if nobody listens there any more: rm {tmp_path}/door" in done.stderr.decode()
-    assert (tmp_path / "door").exists()
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(tmp_path / "a door"))
+    done = knote("connect", "--listen", "./a door", cwd=tmp_path)
+    assert b"Address already in use; if nobody listens there any more: rm './a door'\n" in done.stderr
+    assert (tmp_path / "a door").exists()
+    (tmp_path / "file").touch()
+    done = knote("connect", "--listen", "./file", cwd=tmp_path)  # which may be somebody's work
+    assert b"./file: Address already in use; what is there is no socket\n" in done.stderr
+    name = f"@knote-taken-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind("\0" + name[1:])
+        done = knote("connect", "--listen", name)
+    assert f"{name}: Address already in use; somebody listens there\n" in done.stderr.decode()
 
 
 def test_an_abstract_name(tmp_path: Path) -> None:

@@ -86,13 +86,15 @@ def test_start_and_stop(engine: str) -> None:
 
 
 def test_what_its_thread_raised_comes_out_of_join() -> None:
+    """Of a service that is the operator's Ctrl-C and nothing else."""
+
     def bad(data: bytes) -> bytes:
-        raise SystemExit(3)
+        raise KeyboardInterrupt
 
     server = Server(service=bad).start()
     with dial(server) as sock:
         sock.sendall(b"x")
-        with pytest.raises(SystemExit):
+        with pytest.raises(KeyboardInterrupt):
             server.join()
 
 

@@ -34,6 +34,18 @@ def test_each_verb_has_a_page(verb: str, made: Path) -> None:
     assert f"knote-{verb}(1)" in (made / "share/man/man1/knote.1").read_text()
 
 
+@pytest.mark.parametrize("verb", ["cat", "connect", "wait"])
+def test_the_exit_status_is_prose_and_not_an_example(verb: str, made: Path) -> None:
+    head, _, text = (made / f"share/man/man1/knote-{verb}.1").read_text().partition("\n.SH EXIT STATUS\n")
+    assert text.startswith("\\&The exit status is 0")
+    assert head.endswith("\n.fi")
+
+
+def test_the_command_of_wait_is_in_its_usage(made: Path) -> None:
+    assert "COMMAND [ARGUMENT...]" in pages.parser_of("wait").format_usage()
+    assert "COMMAND [ARGUMENT...]" in (made / "share/man/man1/knote-wait.1").read_text()
+
+
 def test_man_takes_them(made: Path) -> None:
     """Where man(1) is: no warning of groff's."""
     for page in sorted((made / "share/man/man1").iterdir()) if shutil.which("man") else ():

@@ -7,13 +7,16 @@ import os
 import signal
 import socket
 import struct
+import sys
 import threading
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from knote.apps.drive_ready import RECEIVE
+from knote.apps.journal import Journal
 from knote.apps.server import Server
 from knote.apps.service import ServiceError
 from knote.apps.signals import StopSignals
@@ -217,6 +220,22 @@ def test_a_service_that_fails_ends_its_connection_only(service: str) -> None:
             assert exactly(sock, 4) == b"good"
     assert len(told) == 1
     assert "Traceback" in told[0]
+
+
+@pytest.mark.parametrize("where", [None, "/dev/full"])
+def test_where_nobody_hears_it_serves_all_the_same(where: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """sys.stderr is None where 2 was closed when Python started."""
+    with open(where, "w", buffering=1) if where else nullcontext() as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        with running("tests.apps.services:fails", journal=Journal()) as server:
+            for _ in range(2):
+                with dial(server) as sock:
+                    sock.sendall(b"bad")
+                    assert to_the_end(sock) == b""
+        monkeypatch.undo()
+        with suppress(OSError):
+            if stream is not None:
+                stream.close()
 
 
 def test_stop_from_anywhere_and_twice(engine: str) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from knote.apps.service import LoadError, ServiceError, find, load
 from tests.apps import services
 from tests.apps.programs import dial, exactly, running, to_the_end
-from tests.apps.test_server import reset, send_until_it_blocks
+from tests.apps.test_server import reset
 from tests.support.waiting import wait_until
 
 DRIVERS = True
@@ -77,6 +80,104 @@ def test_an_async_function_that_fails(service: Any, words: str) -> None:
     assert words in told[0]
 
 
+@pytest.mark.parametrize(
+    "service",
+    [services.fails, services.leaves, services.Leaves, services.gives_up, services.has_no_backend],
+)
+def test_whatever_a_service_raises_ends_its_connection_alone(service: Any, engine: str) -> None:
+    told: list[str] = []
+    with running(service, engine=engine, tell=told.append) as server, dial(server) as other, dial(server) as sock:
+        sock.sendall(b"bad")
+        assert to_the_end(sock) == b""
+        other.sendall(b"good")
+        assert exactly(other, 4) == b"good"
+    assert len(told) == 1
+    assert told[0].rstrip().endswith("as asked")
+
+
+def test_an_async_function_that_only_writes_ends_with_its_client(engine: str) -> None:
+    with running(services.torrent, engine=engine) as server:
+        sock = dial(server)
+        exactly(sock, 100_000)
+        reset(sock)
+        wait_until(lambda: not len(server))
+        with dial(server) as other:
+            assert exactly(other, 1000) == b"t" * 1000
+
+
+def test_an_async_function_that_goes_on_without_its_client_is_ended(engine: str) -> None:
+    ended: list[bool] = []
+
+    async def stubborn(stream: Any) -> None:
+        try:
+            while True:
+                try:
+                    await stream.write(b"t" * 1000)
+                except ConnectionError:
+                    await stream.read()
+        finally:
+            ended.append(True)
+
+    with running(stubborn, engine=engine) as server:
+        reset(dial(server))
+        wait_until(lambda: ended)
+
+
+def test_an_async_function_may_sleep_for_ever(engine: str) -> None:
+    ended: list[bool] = []
+
+    async def sleeps(stream: Any) -> None:
+        try:
+            await stream.sleep(math.inf)
+        finally:
+            ended.append(True)
+
+    told: list[str] = []
+    with running(sleeps, engine=engine, tell=told.append) as server:
+        sock = dial(server)
+        wait_until(lambda: len(server))
+        reset(sock)
+        wait_until(lambda: ended)
+    assert told == []
+
+
+def test_an_async_function_that_writes_much_keeps_nobody_waiting(engine: str) -> None:
+    done: list[str] = []
+    clients: list[socket.socket] = []
+
+    async def writes(stream: Any) -> None:
+        if await stream.read() == b"much":
+            clients[1].sendall(b"little")  # so it is there before the first write
+            for _ in range(1000):
+                await stream.write(b"w")
+            done.append("much")
+        else:
+            done.append("little")
+
+    with running(writes, engine=engine) as server, dial(server) as much, dial(server) as little:
+        clients += [much, little]
+        much.sendall(b"much")
+        assert to_the_end(much) == b"w" * 1000
+    assert done == ["little", "much"]
+
+
+def test_an_object_that_is_called_like_an_async_function(engine: str) -> None:
+    assert said("tests.apps.services:called", b"hello", engine) == b"HELLO"
+
+
+@pytest.mark.parametrize("name", ["yields", "called.__class__"])
+def test_what_is_no_service(name: str) -> None:
+    with pytest.raises(ServiceError, match=name):
+        find(f"tests.apps.services:{name}")
+
+
+def test_a_module_that_leaves_when_it_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "knote_test_leaves.py").write_text("raise SystemExit('as asked')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(LoadError, match="cannot be loaded: SystemExit: as asked"):
+        load("knote_test_leaves:f")
+
+
 def test_chargen_until_the_client_has_enough(engine: str) -> None:
     with running("chargen", engine=engine) as server, dial(server) as sock:
         got = exactly(sock, 3_000_000)
@@ -104,7 +205,7 @@ def test_daytime(engine: str) -> None:
 
 def test_discard_takes_everything(engine: str) -> None:
     with running("discard", engine=engine) as server, dial(server) as sock:
-        assert send_until_it_blocks(sock, 1 << 24) >= 1 << 24
+        sock.sendall(bytes(1 << 24))
         sock.shutdown(socket.SHUT_WR)
         assert to_the_end(sock) == b""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
@@ -10,15 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.apps.programs import PATIENCE
+from tests.apps.programs import PATIENCE, settled
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 INTERFACES = ("devpoll", "kqueue", "eventport", "iocp")
 
 
+def program(interface: str, *words: str) -> list[str]:
+    return [sys.executable, "-W", "error", str(EXAMPLES / f"str_cli_{interface}.py"), *words]
+
+
 def run(interface: str, listener: socket.socket, stdin: object) -> subprocess.CompletedProcess[bytes]:
-    program = EXAMPLES / f"str_cli_{interface}.py"
-    words = [sys.executable, "-W", "error", str(program), *map(str, listener.getsockname()[:2])]
+    words = program(interface, *map(str, listener.getsockname()[:2]))
     given = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
     return subprocess.run(words, capture_output=True, timeout=PATIENCE, check=False, **given)  # type: ignore[call-overload]
 
@@ -77,3 +81,48 @@ def test_the_server_ends_first(interface: str, tcp_listener: socket.socket) -> N
         done = run(interface, tcp_listener, reader.fileno())
     server.join()
     assert (done.returncode, done.stderr) == (1, b"str_cli: server terminated prematurely\n")
+
+
+@pytest.mark.needs("examples/")
+@pytest.mark.parametrize("interface", INTERFACES)
+def test_how_it_is_used(interface: str) -> None:
+    def said(*words: str) -> tuple[int, str, str]:
+        how = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "timeout": PATIENCE}
+        done = subprocess.run(program(interface, *words), check=False, **how)  # type: ignore[call-overload]
+        return done.returncode, done.stdout, done.stderr
+
+    usage = f"usage: str_cli_{interface}.py [-h] HOST PORT\n"
+    status, out, err = said("--help")
+    assert (status, out.startswith(usage), err) == (0, True, "")
+    for words in ([], ["127.0.0.1"], ["127.0.0.1", "http"], ["127.0.0.1", "1", "2"]):
+        status, out, err = said(*words)
+        assert (status, out, err.startswith(usage)) == (2, "", True)
+
+
+@pytest.mark.needs("examples/")
+def test_a_server_that_is_not_there() -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        port = str(nobody.getsockname()[1])
+        done = subprocess.run(program("kqueue", "127.0.0.1", port), capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr == f"str_cli: 127.0.0.1:{port}: [Errno 111] Connection refused\n".encode()
+
+
+@pytest.mark.needs("examples/")
+@pytest.mark.parametrize("interface", INTERFACES)
+def test_ctrl_c(interface: str, tcp_listener: socket.socket) -> None:
+    words = program(interface, *map(str, tcp_listener.getsockname()[:2]))
+    tcp_listener.settimeout(PATIENCE)
+    ends = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(words, **ends) as process:  # type: ignore[call-overload]
+        with tcp_listener.accept()[0] as client:
+            # That it waits: what it was sent has come out of it.
+            client.sendall(b"hello")
+            assert process.stdout is not None
+            assert process.stdout.read(5) == b"hello"
+            settled(process)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(PATIENCE) == 130
+        assert process.stderr is not None
+        assert process.stderr.read() == b""

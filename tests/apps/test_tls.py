@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from knote.apps.journal import Journal
+from knote.apps.limits import Limits
 from knote.apps.tls import Tls, TlsError
 from tests.apps import services
 from tests.apps.programs import dial, exactly, running, serving, to_the_end
@@ -92,6 +93,39 @@ def test_who_speaks_no_tls(engine: str) -> None:
                 pass
         wait_until(lambda: not len(server))
     assert json.loads(journal.getvalue().splitlines()[-1])["why"] == "tls"
+
+
+@pytest.mark.parametrize("error", [ssl.SSLError("as asked"), ssl.SSLWantReadError("as asked")])
+def test_a_service_whose_own_tls_fails(engine: str, error: Exception) -> None:
+    """With a server behind it, say: it is the service that failed, and not its client's TLS."""
+
+    def fails(data: bytes) -> bytes:
+        raise error
+
+    told: list[str] = []
+    journal = io.StringIO()
+    how: dict[str, Any] = {"tls": Tls(FIRST), "tell": told.append, "journal": Journal("json", journal)}
+    with running(fails, engine=engine, **how) as server, secured(dial(server)) as sock:
+        sock.sendall(b"x")
+        assert to_the_end(sock) == b""
+    assert json.loads(journal.getvalue().splitlines()[-1])["why"] == "failed"
+    assert "as asked" in told[0]
+
+
+def test_half_of_a_greeting_is_no_first_byte(engine: str) -> None:
+    """Who begins TLS and never goes on holds a place for as long as who says nothing at all."""
+    journal = io.StringIO()
+    limits = Limits(first_byte=0.05, idle=30)
+    how: dict[str, Any] = {"tls": Tls(FIRST), "limits": limits, "journal": Journal("json", journal)}
+    with running(engine=engine, **how) as server:
+        with secured(dial(server)) as good, dial(server) as sock:
+            sock.sendall(b"\x16\x03\x01\x02\x00\x01")
+            assert to_the_end(sock) == b""
+            good.sendall(b"x")
+            assert exactly(good, 1) == b"X"
+        wait_until(lambda: not len(server))
+    closed = sorted(json.loads(each)["why"] for each in journal.getvalue().splitlines() if '"close"' in each)
+    assert closed == ["client", "first-byte"]
 
 
 def test_certificates_are_read_again(tmp_path: Path) -> None:

@@ -1,13 +1,18 @@
 """`knote serve` under attack: `python -m tests.soak.attack [--scale 1] [--engine ring|epoll] [--seconds N]`.
 
-One server, one attack after the other, beside each a client that asks and checks every byte.  After each the
-server must hold no descriptor more than before.  A line for each, with the memory, and status 1 if one failed.
+One server, one attack after the other, beside each a client that asks and checks every byte, in a process of its
+own: how long it waits is told as a multiple of what it waits for alone.  Client and server have real-time priority
+where that is granted, so that the server is measured, and not who else wants the core.  After each attack
+the server must hold no descriptor more than before; after a round, and a moment of rest, no more memory than
+it had after the flood of one block that comes first.  A line for each, and status 1 if one failed.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
+import resource
 import select
 import socket
 import struct
@@ -20,6 +25,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 MIB = 1 << 20
+KEPT = 3 * MIB
+"""Of RSS beyond what a new server that has served once has: tables, and pools of their first size."""
+REST = 15.0
+"""Seconds until memory must be back."""
+FIRST = 3.0
+"""Seconds that the client asks alone, and that an attack takes at least: the slowest of a hundred answers says
+nothing of one that is over after fifty."""
+OWED = 5 * MIB
+"""Bytes that a slow reader sends at most: they fill the send buffer of its server (4 MiB, net.ipv4.tcp_wmem) and
+what that keeps itself.  With more, 200 of them have all the memory that the kernel gives to TCP
+(net.ipv4.tcp_mem), and it drops what anybody sends."""
+STAY = 3.0
+"""Seconds that idle connections stay."""
 ALLOWED = 512
 """Bytes of RSS for an idle connection of a built-in service."""
 
@@ -56,6 +74,15 @@ class Target:
         return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def realtime(*threads: int) -> None:
+    """SCHED_FIFO for these threads, if we may."""
+    for thread in threads:
+        try:
+            os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(1))
+        except OSError:
+            return
+
+
 def reset(sock: socket.socket) -> None:
     """Close with a RST."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -83,6 +110,7 @@ class Asker:
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
+        realtime(threading.get_native_id())
         try:
             with self._target.dial() as sock:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -131,6 +159,8 @@ def idle(target: Target, count: int) -> str:
         pass  # what the first connections cost once
     before = target.rss()
     with held(target, count):
+        _settled()
+        time.sleep(STAY)
         each = (target.rss() - before) / count
     assert each <= ALLOWED, f"{each:.0f} bytes of RSS for an idle connection"
     return f"{count} connections, {each:.0f} B of RSS each"
@@ -163,7 +193,8 @@ def slow_readers(target: Target, count: int) -> str:
             sent[sock] = 0
         end = time.monotonic() + 2
         while time.monotonic() < end:
-            for sock in select.select([], socks, [], 0.2)[1]:
+            more = [sock for sock in socks if sent[sock] < OWED]
+            for sock in select.select([], more, [], 0.2)[1]:
                 try:
                     sent[sock] += sock.send(block)
                 except BlockingIOError:
@@ -219,15 +250,85 @@ def flood(target: Target, count: int) -> str:
     return f"{size / MIB:.0f} MiB"
 
 
-def run(target: Target, name: str, attack: Callable[[Target, int], str], count: int) -> bool:
+def descriptors(target: Target, count: int) -> str:
+    """More connections than the server has descriptors for; those that wait are served when others have gone."""
+    soft, hard = resource.prlimit(target.process.pid, resource.RLIMIT_NOFILE)
+    room = target.descriptors() + max(count // 10, 1)
+    resource.prlimit(target.process.pid, resource.RLIMIT_NOFILE, (room, hard))
+    try:
+        waiting = [target.dial() for _ in range(count)]
+        for sock in waiting:
+            sock.sendall(b"d")
+        served = 0
+        while waiting:
+            ready = select.select(waiting, [], [], 30)[0]
+            assert ready, f"{len(waiting)} of {count} are not served"
+            for sock in ready:
+                assert exactly(sock, 1) == b"D"
+                sock.close()
+                waiting.remove(sock)
+                served += 1
+        return f"{served} connections served with {max(count // 10, 1)} descriptors"
+    finally:
+        resource.prlimit(target.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def _settled() -> None:
+    """Only from here on counts how long the client beside waits: prepared() puts another function here."""
+
+
+@contextmanager
+def prepared(target: Target, attack: Callable[[Target, int], str], count: int) -> Iterator[Callable[[Asker], str]]:
+    """An attack in another process, whose interpreter the client does not share; it begins when the function that
+    this gives is called, which gives what it says.  Made before the client asks: a fork stops all threads."""
+    ours, theirs = multiprocessing.Pipe()
+
+    def attacks() -> Iterator[str]:
+        end = time.monotonic() + FIRST
+        yield attack(target, count)
+        while time.monotonic() < end:
+            yield attack(target, count)
+
+    def run() -> None:
+        globals()["_settled"] = lambda: theirs.send(None)
+        theirs.recv()
+        try:
+            said = list(attacks())
+            theirs.send((said[-1] + (f", {len(said)} times" if len(said) > 1 else ""), ""))
+        except BaseException as error:
+            theirs.send(("", f"FAILED: {error!r}"))
+
+    def begin(asker: Asker) -> str:
+        ours.send(None)
+        try:
+            while (answer := ours.recv()) is None:
+                asker.times.clear()
+            said, failed = answer
+        except EOFError:
+            said, failed = "", "FAILED: the attacker has ended"
+        if failed:
+            raise AssertionError(failed)
+        return str(said)
+
+    child = multiprocessing.get_context("fork").Process(target=run)
+    child.start()
+    theirs.close()
+    try:
+        yield begin
+    finally:
+        ours.close()
+        child.join()
+
+
+def run(target: Target, name: str, attack: Callable[[Target, int], str], count: int, alone: float) -> bool:
     """One line; whether it went well."""
     rss, fds, cpu, start = target.rss(), target.descriptors(), target.cpu(), time.monotonic()
     failed = ""
-    with Asker(target) as asker:
+    with prepared(target, attack, count) as begin, Asker(target) as asker:
         try:
-            said = attack(target, count)
+            said = begin(asker)
         except AssertionError as error:
-            said, failed = "", f"FAILED: {error}"
+            said, failed = "", str(error)
     if asker.failure is not None:
         failed = f"FAILED: the asker: {asker.failure!r}"
     end = time.monotonic() + 30
@@ -238,7 +339,8 @@ def run(target: Target, name: str, attack: Callable[[Target, int], str], count: 
     grown = target.rss() - rss
     print(
         f"{name:<13} {time.monotonic() - start:6.1f} s  CPU {target.cpu() - cpu:6.2f} s  "
-        f"asker {len(asker.times):>6} answers, median {asker.part(0.5):.2f} ms, 99 % {asker.part(0.99):.2f} ms  "
+        f"asker {len(asker.times):>6} answers, median {asker.part(0.5):.2f} ms, 99 % {asker.part(0.99):.2f} ms "
+        f"({asker.part(0.99) / alone:.1f} x alone)  "
         f"RSS after {grown / 1024:+.0f} KiB  {said}{failed}",
         flush=True,
     )
@@ -252,6 +354,7 @@ ATTACKS: dict[str, tuple[Callable[[Target, int], str], int]] = {
     "slow senders": (slow_senders, 1000),
     "half-open": (half_open, 1000),
     "flood": (flood, 8000),
+    "descriptors": (descriptors, 1000),
 }
 
 
@@ -266,13 +369,27 @@ def main() -> int:
     target = Target(asked.engine, ["--max-connections", "19900"])
     good = True
     try:
+        realtime(target.process.pid)
         flood(target, 1)  # what is opened at the first need is there
+        first = target.rss()
+        with Asker(target) as asker:
+            time.sleep(FIRST)
+        alone = asker.part(0.99)
+        print(f"alone: median {asker.part(0.5):.2f} ms, 99 % {alone:.2f} ms; RSS {first / MIB:.1f} MiB")
         for number in range(asked.rounds):
-            before = target.rss()
             for name in asked.only or ATTACKS:
                 attack, count = ATTACKS[name]
-                good &= run(target, name, attack, max(int(count * asked.scale), 1))
-            print(f"round {number + 1}: RSS {before / MIB:.1f} -> {target.rss() / MIB:.1f} MiB", flush=True)
+                good &= run(target, name, attack, max(int(count * asked.scale), 1), alone)
+            end = time.monotonic() + REST
+            while target.rss() > first + KEPT and time.monotonic() < end:
+                time.sleep(0.1)
+            back = target.rss() <= first + KEPT
+            good &= back
+            print(
+                f"round {number + 1}: RSS {first / MIB:.1f} -> {target.rss() / MIB:.1f} MiB"
+                + ("" if back else f" FAILED: more than {KEPT / MIB:g} MiB stay"),
+                flush=True,
+            )
     finally:
         target.process.terminate()
         good &= target.process.wait(30) == 0

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from typing import Any, Final
+
+LONGEST: Final = 107
+"""Bytes of a UNIX socket's path: sun_path has 108, and a NUL at the end.  unix(7)"""
 
 
 class AddressError(ValueError):
@@ -25,12 +29,18 @@ def split(text: str) -> tuple[str, str]:
 
 def unix_path(word: str) -> str | None:
     """The path in 'unix:PATH', or a word with a slash in it, or '@NAME'; None for what can be no path."""
-    if word.startswith("unix:"):
-        path = word.removeprefix("unix:")
-        if not path:
-            raise AddressError("unix: has no path: write unix:PATH, or unix:@NAME for an abstract one")
-        return path
-    return word if "/" in word or word.startswith("@") else None
+    path = word.removeprefix("unix:")
+    if not word.startswith("unix:") and "/" not in word and not word.startswith("@"):
+        return None
+    if "://" in word and not word.startswith("unix:"):
+        raise AddressError(f"{word!r} is a URL: write HOST:PORT, such as example.org:80")
+    if not path:
+        raise AddressError("unix: has no path: write unix:PATH, or unix:@NAME for an abstract one")
+    if "\0" in path:
+        raise AddressError(f"{word!r}: no path has a NUL in it")
+    if len(os.fsencode(path)) > LONGEST + path.startswith("@"):
+        raise AddressError(f"{word!r}: the path of a UNIX socket has no more than {LONGEST} bytes")
+    return path
 
 
 def unix_name(path: str) -> str | bytes:
@@ -49,6 +59,11 @@ def number(port: str | int) -> int:
     return value
 
 
+def named(sockname: Any) -> str:
+    """What getsockname() says of a listening socket, as it is written to listen there: HOST:PORT, unix:PATH."""
+    return text(sockname) if isinstance(sockname, tuple) else f"unix:{text(sockname)}"
+
+
 def join(host: str, port: str | int) -> str:
     """'127.0.0.1:7000', '[::1]:7000'."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -58,4 +73,8 @@ def text(sockname: Any) -> str:
     """What getsockname() and getpeername() say, as HOST:PORT."""
     if isinstance(sockname, bytes):
         return "@" + sockname[1:].decode(errors="backslashreplace")
-    return join(sockname[0], sockname[1]) if isinstance(sockname, tuple) else str(sockname)
+    if not isinstance(sockname, tuple):
+        return str(sockname)
+    host, port = sockname[:2]
+    # Of IPv4, on a socket of IPv6 that takes both: nobody knows his address by that name.
+    return join(host.removeprefix("::ffff:") if "." in host else host, port)

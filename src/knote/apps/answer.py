@@ -5,15 +5,29 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from contextlib import contextmanager
+import stat
+import threading
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from knote import EV_ADD, EV_ONESHOT, EVFILT_READ, kevent, kqueue
 from knote.apps import address
-from knote.apps.dial import ConnectError
+from knote.apps.dial import ConnectError, addresses
+from knote.apps.handler import deliver
+from knote.apps.legible import quoted
+from knote.apps.signals import HANGUP, StopSignals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+
+class Stopped(Exception):
+    """A signal came before anybody did; what was made is removed.  number: which."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 def answer(
@@ -24,14 +38,19 @@ def answer(
 
     announce: gets the address once it can be connected to.
     timeout: seconds to wait.
-    Raises ConnectError.
+    Raises ConnectError; Stopped, in the main thread.
     """
-    with _door(host, port) as door:
+    start = monotonic()
+    with _stops(queue) as stops, _door(queue, host, port, timeout) as door:
         where = address.text(door.getsockname())
         announce(where)
         queue.control([kevent(door, EVFILT_READ, EV_ADD | EV_ONESHOT)], 0)
         while True:
-            if not queue.control(None, 1, timeout):
+            events = queue.control(None, 8, None if timeout is None else max(0.0, start + timeout - monotonic()))
+            deliver([event for event in events if event.udata])
+            if stops is not None and stops.number:
+                raise Stopped(stops.number)
+            if not events:
                 words = f"nobody came within {timeout:g} s; --timeout sets how long is waited"
                 raise ConnectError(errno.ETIMEDOUT, f"{where}: {words}")
             try:
@@ -43,13 +62,26 @@ def answer(
             return sock, address.text(who) or where
 
 
+def _stops(queue: kqueue) -> AbstractContextManager[StopSignals | None]:
+    # Only the main thread may have handlers; where another one listens, its program sees to the signals.
+    if threading.current_thread() is not threading.main_thread():
+        return nullcontext()
+    return StopSignals(queue, _nothing, HANGUP)
+
+
+def _nothing() -> None:
+    pass
+
+
 @contextmanager
-def _door(host: str, port: str | int) -> Iterator[socket.socket]:
+def _door(queue: kqueue, host: str, port: str | int, timeout: float | None) -> Iterator[socket.socket]:
     name = address.join(host, port) if host else str(port)
     made = ""
     try:
-        family, where = _where(host, port)
+        family, where = _where(queue, host, port, timeout)
         door = socket.socket(family, socket.SOCK_STREAM)
+    except ConnectError as error:
+        raise ConnectError(error.errno, f"cannot listen on {error.strerror}") from None
     except OSError as error:
         raise ConnectError(error.errno or errno.EINVAL, f"cannot listen on {name}: {error.strerror}") from None
     with door:
@@ -61,9 +93,7 @@ def _door(host: str, port: str | int) -> Iterator[socket.socket]:
             door.listen(1)
             door.setblocking(False)
         except OSError as error:
-            hint = ""
-            if error.errno == errno.EADDRINUSE:
-                hint = "; port 0 is any free one" if host else f"; if nobody listens there any more: rm {name}"
+            hint = _taken(host, name) if error.errno == errno.EADDRINUSE else ""
             words = error.strerror or str(error)
             raise ConnectError(error.errno or errno.EINVAL, f"cannot listen on {name}: {words}{hint}") from None
         try:
@@ -73,8 +103,21 @@ def _door(host: str, port: str | int) -> Iterator[socket.socket]:
                 os.unlink(made)
 
 
-def _where(host: str, port: str | int) -> tuple[int, Any]:
+def _taken(host: str, name: str) -> str:
+    """What to do about an address that is in use."""
+    if host:
+        return "; port 0 is any free one"
+    if name.startswith("@"):
+        return "; somebody listens there"
+    try:
+        left = stat.S_ISSOCK(os.lstat(name).st_mode)
+    except OSError:
+        return ""  # gone meanwhile
+    return f"; if nobody listens there any more: rm {quoted(name)}" if left else "; what is there is no socket"
+
+
+def _where(queue: kqueue, host: str, port: str | int, timeout: float | None) -> tuple[int, Any]:
     if not host:
         return socket.AF_UNIX, address.unix_name(str(port))
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    found = addresses(queue, host, port, timeout, socket.AI_PASSIVE)
     return found[0][0], found[0][4]

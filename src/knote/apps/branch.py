@@ -58,6 +58,8 @@ class Branch(Handler):
         self.error = error
 
     def _settle(self) -> None:
+        if self.error is not None:
+            return  # with a pipe's reader goes the knote, by itself, and could not be disabled
         write = self.busy
         if write == bool(self._writes):
             return
@@ -66,7 +68,7 @@ class Branch(Handler):
             self._queue.control([kevent(self.outlet.fd, EVFILT_WRITE, flags, NOTE_NODATA, 0, self)], 0)
             self._writes = write
         except OSError as error:
-            self._broke(OSError(error.errno, error.strerror, self.outlet.name))
+            self._broke(self.outlet.refused(error))
 
     def stop(self) -> None:
         """Take the knote back."""

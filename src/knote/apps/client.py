@@ -45,6 +45,7 @@ def talk(
     raw: bool = False,
     program: str | None = None,
     attend: Callable[[kqueue, Session], None] | None = None,
+    screen_ended: Callable[[], None] | None = None,
 ) -> int:
     """Connect, send what comes from stdin, write to stdout what the server says, until the server's end.
 
@@ -57,13 +58,19 @@ def talk(
     tls: says whom to trust; tls_name: whom the certificate must name, the host unless it is given.
     raw: every key of the terminal that stdin is goes through, and Ctrl-] is the end.
     program: a line for the shell, in the place of stdin and stdout.
+    manners: without a word about `stay`, it is so unless stdin is a terminal.
     attend: gets the queue and the session before anything goes, to add knotes of its own.
-    Returns the program's exit status; 128 and a signal's number if that ended a raw terminal; else 0.
+    screen_ended: is called when nothing more goes to stdout, though our input may not be at its end.
+    Returns the program's exit status; 128 and a signal's number if that ended a raw terminal, or the wait for
+        somebody to come; else 0.
     Raises ConnectError; OSError with the filename of the end that failed: standard input or output, or
     'HOST:PORT', also when the server closed before all of stdin was sent.
     """
     with ExitStack() as stack:
-        queue = stack.enter_context(kqueue(engine=engine))
+        try:
+            queue = stack.enter_context(kqueue(engine=engine))
+        except OSError as error:  # is about the engine, or a limit, and not about who is called
+            raise ConnectError(error.errno, error.strerror) from None
         if program is None:
             screen = _screen(stack, stdout)
             keyboard = None if stdin is None else _keyboard(stack, stdin, raw=raw)
@@ -71,17 +78,32 @@ def talk(
             sock = connect(queue, host, port, timeout=timeout)
             name = address.join(host, port) if host else str(port)
         else:
-            from knote.apps.answer import answer
+            from knote.apps.answer import Stopped, answer
 
-            sock, name = answer(queue, host, port, timeout=timeout, announce=listen)
+            try:
+                sock, name = answer(queue, host, port, timeout=timeout, announce=listen)
+            except Stopped as stopped:
+                return 128 + stopped.number
         stack.enter_context(sock)
         line = secured(queue, sock, name, tls, tls_name or host or None, timeout, server=listen is not None)
         if program is not None:
             return _run(queue, line, program, manners, attend)
-        session = Session(queue, line, keyboard, screen, manners)
+        if manners.stay is None and stdin is not None and not os.isatty(stdin):
+            manners = manners._replace(stay=True)
+        keys = raw and stdin is not None and os.isatty(stdin)
+        if keys and manners.linger is None:
+            # The end of the keys is a person's who wants to leave, and has no Ctrl-C.
+            manners = manners._replace(linger=0.0)
+
+        def ended() -> None:
+            screen.close()
+            if screen_ended is not None:
+                screen_ended()
+
+        session = Session(queue, line, keyboard, screen, manners, ended)
         if attend is not None:
             attend(queue, session)
-        if not (raw and stdin is not None and os.isatty(stdin)):
+        if not keys:
             session.run()
             return 0
         from knote.apps.keys import Keys

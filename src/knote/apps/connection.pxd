@@ -4,7 +4,7 @@ from knote.apps.handler cimport Handler
 from knote.apps.outgoing cimport Outgoing
 
 cdef int CALL, PROTOCOL, UPPER, CHARGEN, DAYTIME
-cdef unsigned int BEGUN, CLOSED, ENDED, FINISHING, FULL, HELD, READING, SILENT, _DEAF
+cdef unsigned int BEGUN, CLOSED, ENDED, FINISHING, FULL, HELD, LINGERING, READING, SILENT, _DEAF
 
 
 cdef class Driver:
@@ -38,6 +38,7 @@ cdef class Connection(Handler):
     cdef readonly int kind
     cdef public unsigned int flags
     cdef public int seen
+    cdef public int thrown
     cdef int slot
     cdef int place
 

@@ -11,7 +11,20 @@ from typing import TYPE_CHECKING, Any
 from knote.apps.handler import Handler
 from knote.apps.outgoing import Outgoing
 from knote.apps.service import CALL, CHARGEN, DAYTIME, PROTOCOL, UPPER
-from knote.apps.states import BEGUN, CLIENT, CLOSED, ENDED, FAILED, FINISHING, FULL, HELD, READING, SERVICE, SILENT
+from knote.apps.states import (
+    BEGUN,
+    CLIENT,
+    CLOSED,
+    ENDED,
+    FAILED,
+    FINISHING,
+    FULL,
+    HELD,
+    LINGERING,
+    READING,
+    SERVICE,
+    SILENT,
+)
 
 if TYPE_CHECKING:
     from knote.apps.listener import Listener
@@ -52,7 +65,8 @@ class Driver:
         raise NotImplementedError
 
     def remove(self, connection: Connection) -> None:
-        """Forget it and close its descriptor."""
+        """Forget it and close its descriptor; of one that is LINGERING announce the end, and close it when its
+        client has."""
         raise NotImplementedError
 
     def listen(self, listener: Listener, backlog: int) -> None:
@@ -60,8 +74,17 @@ class Driver:
         raise NotImplementedError
 
     def unlisten(self, listener: Listener) -> None:
-        """Accept no more; nothing of ours holds the socket when this returns."""
+        """Accept no more; who was accepted before may still arrive."""
         raise NotImplementedError
+
+    def accepts(self, listener: Listener | None = None) -> bool:
+        """Whether somebody may still arrive at this listener, or at any, after unlisten()."""
+        raise NotImplementedError
+
+    def settle(self) -> bool:
+        """Some time has passed: give back memory that the traffic of this time did not need.  False: more may be
+        given back next time."""
+        return True
 
     def turn(self) -> None:
         """Wait until something happens, and deal with all of it."""
@@ -80,7 +103,7 @@ class Connection(Handler):
 
     __slots__ = (
         "address", "driver", "fd", "flags", "flight", "id", "kind", "listener", "opened", "out", "place",
-        "received", "seen", "sent", "slot", "stash", "why", "work", "wrap",
+        "received", "seen", "sent", "slot", "stash", "thrown", "why", "work", "wrap",
     )  # fmt: skip
 
     def __init__(self, driver: Driver, listener: Any, fd: int, number: int) -> None:
@@ -105,6 +128,8 @@ class Connection(Handler):
         self.slot = -1
         self.place = 0
         self.flight = 0
+        self.thrown = -1
+        """Bytes that came too late; below 0 while it does not linger."""
 
     # ---- for the service -----------------------------------------------------------------------------------
 
@@ -171,7 +196,7 @@ class Connection(Handler):
                     hear(self)
             else:
                 self._speak()
-        except Exception as error:
+        except BaseException as error:
             self.failed(error)
 
     def _speak(self) -> None:
@@ -193,7 +218,7 @@ class Connection(Handler):
                 self.wrap.received(data)
             else:
                 self.plain(data)
-        except Exception as error:
+        except BaseException as error:
             self.failed(error)
 
     def plain(self, data: bytes) -> None:
@@ -236,7 +261,7 @@ class Connection(Handler):
                 if hear is not None:
                     try:
                         hear()
-                    except Exception as error:
+                    except BaseException as error:
                         self.failed(error)
             self.steer()
         if self.out is None and not self.flags & CLOSED:
@@ -250,13 +275,13 @@ class Connection(Handler):
         self.flags |= ENDED
         if self.wrap is not None:
             self.wrap.ended()
-        if self.kind == PROTOCOL and not self.flags & (FINISHING | CLOSED):
+        if self.flags & BEGUN and not self.flags & (FINISHING | CLOSED):
             hear = getattr(self.work, "eof", None)
             try:
                 if hear is not None and hear():
                     self.steer()
                     return  # it has more to say
-            except Exception as error:
+            except BaseException as error:
                 self.failed(error)
                 return
         if self.kind == CHARGEN:
@@ -284,14 +309,17 @@ class Connection(Handler):
             self.steer()
 
     def close_now(self) -> None:
-        """All is out."""
+        """All is out.  More may come in, unless the client has ended."""
+        if not self.flags & (ENDED | CLOSED):
+            self.flags |= LINGERING
         self.drop(self.why)
 
-    def failed(self, error: Exception) -> None:
+    def failed(self, error: BaseException) -> None:
         """The service did not do its part; what it made of the stream up to here is all there is."""
-        if not self.flags & CLOSED:
-            self.driver.server.service_failed(self, error)
-            self.finish(FAILED)
+        if isinstance(error, KeyboardInterrupt):
+            raise error  # the operator's, who means the server
+        self.driver.server.service_failed(self, error)
+        self.finish(FAILED)
 
     def drop(self, why: str) -> None:
         """Close it at once.  Closing twice is nothing."""
@@ -309,5 +337,5 @@ class Connection(Handler):
             if hear is not None and self.flags & BEGUN:
                 try:
                     hear(why)
-                except Exception as error:
-                    self.driver.server.service_failed(self, error)
+                except BaseException as error:
+                    self.failed(error)

@@ -40,7 +40,7 @@ def copy(
         changed, not even for a while.
     engine: as kqueue(engine=).
     complain: takes the error of an input or of a tee, with its name as filename; the copy goes on without it.
-    tee: files that get the same bytes, each made or cut to nothing first.
+    tee: files that get the same bytes, each made or cut to nothing first; but for one that is an input.
     limit: bytes per second, above 0.
     tally: is kept up to date.
     attend: gets the queue once it is needed, to add knotes of its own; their udata is a Handler.
@@ -51,7 +51,10 @@ def copy(
     outlet = Outlet(to, f"standard output ({where})" if where.startswith("/") else "standard output")
     copier = _Copier(outlet, to, engine, complain, Tally() if tally is None else tally, attend)
     try:
-        copier.prepare(tee, limit)
+        if tee:
+            names = list(names)
+            copier.open_tees(tee, names)
+        copier.prepare(limit)
         for name in names:
             copier.copy(name)
     except BaseException:
@@ -91,16 +94,24 @@ class _Copier:
         self._alive: list[Outlet] = []
         self.good = True
 
-    def prepare(self, tee: Sequence[str], limit: float | None) -> None:
-        """Open what comes before the first byte."""
-        if self._engine is not None or tee:
+    def prepare(self, limit: float | None) -> None:
+        """What comes before the first byte."""
+        if self._engine is not None:
             self._ready()
         if limit is not None:
             from knote.apps.meter import Meter
 
             self._meter = Meter(limit)
+
+    def open_tees(self, tee: Sequence[str], names: Sequence[str | int]) -> None:
+        """Each is there, and empty.  One that is an input, too, would lose what is to be copied: it is refused."""
+        self._ready()
+        inputs = [found for found in map(_status, names) if found is not None]
         for name in tee:
             try:
+                found = _status(name)
+                if found is not None and any(os.path.samestat(found, one) for one in inputs):
+                    raise OSError(errno.EINVAL, "input file is output file")
                 fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOCTTY, 0o666)
             except OSError as error:
                 self._refuse(OSError(error.errno, error.strerror, name))
@@ -143,8 +154,7 @@ class _Copier:
         elif name == STDIN:
             self._read(0, record)
         else:
-            # Blocking: a FIFO's end of file can only be told after somebody has opened it to write.
-            fd = os.open(name, os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
+            fd = os.open(name, os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC | _unhurried(name))
             try:
                 self._read(fd, record)
             finally:
@@ -227,6 +237,25 @@ def _read(fd: int, name: str) -> bytes:
 
 def _text(name: str | int) -> str:
     return f"descriptor {name}" if isinstance(name, int) else name
+
+
+def _status(name: str | int) -> os.stat_result | None:
+    """Of a regular file with something in it."""
+    try:
+        found = os.stat(0 if name == STDIN else name)
+    except OSError:
+        return None  # who opens it says why
+    return found if stat.S_ISREG(found.st_mode) and found.st_size else None
+
+
+def _unhurried(name: str) -> int:
+    """The flag for open(2) that keeps it from waiting for a FIFO's writer, which the queue does as well, and hears
+    signals and timers meanwhile: a FIFO that nobody has opened to write yet is not at its end for poll(2).  For
+    nothing else: who holds a lease on a file (fcntl(2)) must be waited for."""
+    try:
+        return os.O_NONBLOCK if stat.S_ISFIFO(os.stat(name).st_mode) else 0
+    except OSError:
+        return 0  # open(2) says it
 
 
 def _refuse_itself(fd: int, name: str, to: int) -> None:

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any, Final
 
 from knote import EV_ADD, EV_DELETE, EV_ONESHOT, EVFILT_WRITE, kevent, kqueue
-from knote.apps import address
+from knote.apps import address, lookup
 
 NEXT: Final = 0.25
 """Seconds that an address is tried alone before the next one is tried beside it.  RFC 8305, 5"""
@@ -25,15 +25,30 @@ def dial(queue: kqueue, host: str, port: str | int, *, timeout: float | None = N
     getaddrinfo(3); after NEXT seconds without an answer the next address is tried besides, and at
     once when one fails.  The first that connects is taken.
 
-    timeout: seconds for all of it, but the name's lookup, which has its own limits (resolv.conf(5)); above 0.
+    timeout: seconds for all of it, the name's lookup included; above 0.
     Raises ConnectError, which names each address and what became of it.
     """
+    start = monotonic()
+    name = address.join(host, port)
+    found = addresses(queue, host, port, timeout)
+    return _Race(queue, take_turns(found), timeout, start, name).run()
+
+
+def addresses(queue: kqueue, host: str, port: str | int, timeout: float | None, flags: int = 0) -> list[Any]:
+    """What getaddrinfo(3) says of them, in so many seconds.  Raises ConnectError."""
+    name = address.join(host, port)
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError) as error:
-        words = error.strerror if isinstance(error, OSError) else f"no valid host name ({error})"
-        raise ConnectError(errno.ENOENT, f"{address.join(host, port)}: {words}") from None
-    return _Race(queue, take_turns(found), timeout, address.join(host, port)).run()
+        return lookup.find(queue, host, port, None if timeout is None else monotonic() + timeout, flags)
+    except TimeoutError:
+        words = f"no answer about the name within {timeout:g} s; --timeout sets how long is waited"
+        raise ConnectError(errno.ETIMEDOUT, f"{name}: {words}") from None
+    except (OSError, UnicodeError) as error:
+        if isinstance(error, socket.gaierror) and error.errno == socket.EAI_SERVICE:
+            # The C library's words: Servname not supported for ai_socktype.
+            words = f"{port!r} is neither a port nor a service's name (/etc/services)"
+            raise ConnectError(errno.ENOENT, f"{name}: {words}") from None
+        words = error.strerror or str(error) if isinstance(error, OSError) else f"no valid host name ({error})"
+        raise ConnectError(errno.ENOENT, f"{name}: {words}") from None
 
 
 def dial_unix(path: str, *, timeout: float | None = None) -> socket.socket:
@@ -75,10 +90,13 @@ def _late(name: str, timeout: float | None) -> ConnectError:
 class _Race:
     """The attempts at one name."""
 
-    def __init__(self, queue: kqueue, waiting: list[Any], timeout: float | None, name: str) -> None:
+    def __init__(
+        self, queue: kqueue, waiting: list[Any], timeout: float | None, start: float, name: str
+    ) -> None:
         self._queue = queue
         self._waiting = waiting
         self._timeout = timeout
+        self._start = start
         self._name = name
         self._running: dict[int, tuple[socket.socket, Any]] = {}
         self._failures: list[str] = []
@@ -94,8 +112,7 @@ class _Race:
                 sock.close()
 
     def _run(self) -> socket.socket:
-        start = monotonic()
-        following = start
+        following = start = self._start
         while self._waiting or self._running:
             now = monotonic()
             if self._timeout is not None and now >= start + self._timeout:

@@ -6,7 +6,8 @@ import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from knote.apps.drive_ready import Ready
-from knote.apps.drive_ring import Streams, is_compiled, why_not
+from knote.apps.drive_ring import Streams
+from knote.apps.ring_probe import is_compiled, why_not
 
 if TYPE_CHECKING:
     from collections.abc import Callable

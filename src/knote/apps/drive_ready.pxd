@@ -1,6 +1,6 @@
 cimport cython
 
-from knote._kernel.stream cimport Room, send_one
+from knote._kernel.stream cimport Room, send_one, shut
 from knote._kernel.time cimport close_fd
 from knote.apps.connection cimport Connection, Driver
 from knote.apps.handler cimport Handler
@@ -12,7 +12,7 @@ from knote.kqueue cimport kqueue as Kqueue
 from knote.queue cimport Queue
 
 cdef int EVENTS, EVFILT_READ, EVFILT_WRITE, UPPER, ECHO, DISCARD, CHARGEN, _EAGAIN, _EINTR
-cdef unsigned int AWAITED, CLOSED, ENDED, READING, SILENT
+cdef unsigned int AWAITED, CLOSED, ENDED, LINGERING, READING, SILENT
 
 
 cdef class Ready(Driver):
@@ -21,6 +21,7 @@ cdef class Ready(Driver):
     cdef Harvest _harvest
     cdef Room _room
     cdef Wheel _wheel
+    cdef public long long patience
 
     @cython.locals(harvest=Harvest, events=list, i=cython.int, n=cython.int, event=Event, queue=Queue)
     cpdef turn(self)
@@ -38,6 +39,9 @@ cdef class Ready(Driver):
     cpdef finish(self, Connection connection)
     cdef _change(self, Connection connection, object change)
     cpdef remove(self, Connection connection)
+    cdef bint _linger(self, Connection connection) except -1
+    @cython.locals(count=cython.Py_ssize_t)
+    cdef _throw_away(self, Connection connection)
     cdef _delete(self, int fd, int number)
     @cython.locals(event=Event)
     cpdef close(self)

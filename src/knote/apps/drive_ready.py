@@ -8,6 +8,7 @@ number alone, and one buffer receives for all.
 from __future__ import annotations
 
 import errno
+from socket import SHUT_WR
 from typing import TYPE_CHECKING, Any
 
 from knote import (
@@ -21,12 +22,12 @@ from knote import (
     NOTE_NODATA,
     kevent,
 )
-from knote._kernel.stream import Room, send_one
+from knote._kernel.stream import Room, send_one, shut
 from knote._kernel.time import close_fd
 from knote.apps.connection import Connection, Driver
 from knote.apps.outgoing import Outgoing
 from knote.apps.service import ECHO, UPPER
-from knote.apps.states import AWAITED, CLOSED, ENDED, READING, RESET, SILENT
+from knote.apps.states import AWAITED, CLOSED, ENDED, LINGERING, READING, RESET, SILENT
 from knote.harvest import Harvest
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ _EINTR = errno.EINTR
 class Ready(Driver):
     """A READ knote for each connection; a WRITE knote only while a client has not taken all of its reply."""
 
-    __slots__ = ("_control", "_harvest", "_kq", "_room", "_wheel")
+    __slots__ = ("_control", "_harvest", "_kq", "_room", "_wheel", "patience")
 
     def __init__(self, server: Server, kq: kqueue, wheel: Wheel) -> None:
         Driver.__init__(self, server)
@@ -55,12 +56,14 @@ class Ready(Driver):
         self._harvest = Harvest()
         self._room = Room(RECEIVE)
         self._wheel = wheel
+        self.patience = -1
+        """How long a turn waits, in nanoseconds: for ever, or not at all where another queue watches this one."""
 
     def turn(self) -> None:
         """Driver.turn()."""
         harvest = self._harvest
-        events = harvest.events
-        n = self._kq._home().reap(harvest, EVENTS, -1)
+        n = self._kq._home().reap(harvest, EVENTS, self.patience)
+        events = harvest.events  # not before: a call that makes the first ones makes their list
         for i in range(n):
             event = events[i]
             handler: Any = event._udata
@@ -77,7 +80,9 @@ class Ready(Driver):
     def _receive(self, connection: Connection) -> None:
         # One receive per event, so that a client that sends much does not keep the others waiting; by level the
         # rest comes with the next turn.  Closed by an event before this one, it is no more READING.
-        if not connection.flags & READING:
+        if connection.flags & (READING | LINGERING) != READING:
+            if connection.flags & LINGERING:
+                self._throw_away(connection)
             return
         count = self._room.receive(connection.fd)
         if count <= 0:
@@ -188,6 +193,10 @@ class Ready(Driver):
 
     def remove(self, connection: Connection) -> None:
         """Driver.remove()."""
+        if connection.flags & LINGERING:
+            if self._linger(connection):
+                return
+            connection.flags &= ~LINGERING
         # Closing alone would do, unless a child of the service holds a copy of the descriptor: then the kernel
         # keeps reporting a number that is no longer ours (epoll(7), Q6).
         if connection.flags & (READING | ENDED) != ENDED:
@@ -197,6 +206,28 @@ class Ready(Driver):
         connection.flags &= ~(READING | AWAITED)
         close_fd(connection.fd)
         self.server.freed(connection)
+
+    def _linger(self, connection: Connection) -> bool:
+        # Whether there is something to wait for.
+        if shut(connection.fd, SHUT_WR) < 0:
+            return False
+        try:
+            self._control([kevent(connection.fd, EVFILT_READ, EV_ADD | EV_ENABLE, NOTE_NODATA, 0, connection)], 0)
+        except OSError:
+            return False  # no memory for it
+        if not self.server.lingering.begin(connection):
+            return False
+        connection.thrown = 0
+        connection.flags |= READING
+        return True
+
+    def _throw_away(self, connection: Connection) -> None:
+        count = self._room.receive(connection.fd)
+        if count == -_EAGAIN or count == -_EINTR:
+            return
+        if count <= 0 or not self.server.lingering.came(connection, count):
+            connection.flags &= ~LINGERING
+            self.remove(connection)
 
     def _delete(self, fd: int, number: int) -> None:
         try:
@@ -211,6 +242,10 @@ class Ready(Driver):
     def unlisten(self, listener: Listener) -> None:
         """Driver.unlisten()."""
         self._control([kevent(listener.fd, EVFILT_READ, EV_ADD | EV_DISABLE, 0, 0, listener)], 0)
+
+    def accepts(self, listener: Listener | None = None) -> bool:
+        """Driver.accepts()."""
+        return False
 
     def close(self) -> None:
         """Driver.close()."""

@@ -4,51 +4,42 @@ from knote._kernel.flow cimport Flow
 from knote._kernel.stream cimport shut
 from knote._kernel.time cimport close_fd, run_signal_handlers
 from knote.apps.connection cimport Connection, Driver
-from knote.apps.handler cimport Handler
 from knote.apps.outgoing cimport Outgoing
+from knote.apps.ring_doors cimport Doors
+from knote.apps.ring_queue cimport Polled
 from knote.apps.wheel cimport Wheel
-from knote.harvest cimport Harvest
-from knote.kevent cimport kevent as Event
-from knote.kqueue cimport kqueue as Kqueue
-from knote.queue cimport Queue
 from knote.ring cimport Ring
 
-cdef int EVENTS, UPPER, ECHO, _EAGAIN, _EBUSY, _ECANCELED, _EINTR, _ENOBUFS
-cdef unsigned int ARMED, AWAITED, CLOSED, FINISHING, READING, SILENT, SLOW
+cdef int UPPER, ECHO, SIZE, _EAGAIN, _EBUSY, _ECANCELED, _EINTR, _ENOBUFS
+cdef unsigned int ARMED, AWAITED, CLOSED, CROWDED, FINISHING, LINGERING, READING, SILENT, SLOW
 cdef unsigned long long NOTHING, QUEUE, ACCEPT, RECEIVE, SEND, ROOM
 
 
 cdef class Streams(Driver):
-    cdef Kqueue _kq
     cdef Wheel _wheel
-    cdef Harvest _harvest
+    cdef Polled _queue
     cdef Ring _ring
     cdef Flow _flow
     cdef list _table
     cdef Py_ssize_t _open
     cdef unsigned long long _batch
-    cdef dict _accepting
-    cdef list _unarmed
-    cdef list _arrived
+    cdef Doors _doors
     cdef list _later
     cdef list _closing
     cdef list _resumed
     cdef list _dry
+    cdef Py_ssize_t _first
     cdef dict _flying
-    cdef bint _polled
 
-    @cython.locals(ring=Ring, flow=Flow)
-    cdef _begin(self)
-    @cython.locals(flow=Flow, i=cython.int, n=cython.int, token=cython.ulonglong, op=cython.ulonglong)
+    @cython.locals(flow=Flow, i=cython.int, n=cython.int, token=cython.ulonglong, op=cython.ulonglong, doors=Doors)
     cpdef turn(self)
     @cython.locals(flow=Flow, rc=cython.int)
     cdef _submit(self, int wait)
-    @cython.locals(connection=Connection, flow=Flow)
+    @cython.locals(connection=Connection, flow=Flow, dry=list, most=cython.Py_ssize_t)
     cdef _go_on(self)
-    @cython.locals(harvest=Harvest, queue=Queue, i=cython.int, n=cython.int, event=Event, handler=Handler)
-    cdef _deliver(self)
     @cython.locals(flow=Flow, connection=Connection, kind=cython.int)
     cdef _received(self, int fd, int count, int bid, bint more)
+    cdef bint _is_welcome(self, Connection connection, int count) except -1
     cdef _keep(self, Connection connection, bytes data)
     @cython.locals(connection=Connection)
     cdef _serve_kept(self)
@@ -70,7 +61,8 @@ cdef class Streams(Driver):
     cpdef steer(self, Connection connection, bint reading)
     cpdef remove(self, Connection connection)
     cdef _part(self, Connection connection)
-    cdef _accepted(self, int fd, int result, bint more)
-    @cython.locals(flow=Flow, ring=Ring, connection=Connection, i=cython.int, n=cython.int, event=Event, fd=cython.int,
+    @cython.locals(flow=Flow)
+    cdef bint _linger(self, Connection connection) except -1
+    @cython.locals(flow=Flow, ring=Ring, connection=Connection, i=cython.int, n=cython.int, fd=cython.int,
                    op=cython.ulonglong)
     cpdef close(self)

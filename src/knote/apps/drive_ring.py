@@ -5,8 +5,7 @@ and what has come is received.
 Facts, and what follows:
 
 * A multishot receive names the buffer that it took; a pool of them serves all connections, and grows when it ran
-* dry
-  (ENOBUFS ends the receive, which is begun again).
+  dry (ENOBUFS ends the receive, which is begun again).
 * Answers are sent without waiting, from the buffer where they were made or from the bytes of the service; once the
   call is over only what was cut short has a completion, and that is looked at before anything else, since behind
   it nothing may be sent first.  So one send of a connection is prepared at a time; more wait in its Outgoing, and
@@ -14,44 +13,35 @@ Facts, and what follows:
 * What is under way holds the open file: close(2) alone would neither end it nor tell the peer.  A connection with
   something under way is shut down, and closed when that is over; a listener's accept is cancelled and waited for.
 * A completion has a number as its token: the operation, the descriptor, and for a send which one.  No descriptor
-* is
-  closed before everything of it is over, so a token never means another connection.
+  is closed before everything of it is over, so a token never means another connection.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import sys
-from socket import SHUT_RDWR
+from socket import SHUT_RDWR, SHUT_WR
 from typing import TYPE_CHECKING, Any
 
-from knote._kernel.flow import Flow
 from knote._kernel.stream import shut
 from knote._kernel.time import close_fd, run_signal_handlers
+from knote.apps import ring_pool
 from knote.apps.connection import Connection, Driver
 from knote.apps.outgoing import Outgoing
+from knote.apps.ring_doors import Doors
+from knote.apps.ring_pool import SIZE
+from knote.apps.ring_queue import Polled
 from knote.apps.service import ECHO, UPPER
-from knote.apps.states import ARMED, AWAITED, CLOSED, FINISHING, READING, RESET, SILENT, SLOW
-from knote.harvest import Harvest
-from knote.ring import ONE_THREAD, Ring
+from knote.apps.states import ARMED, AWAITED, CLOSED, CROWDED, FINISHING, LINGERING, READING, RESET, SILENT, SLOW
 
 if TYPE_CHECKING:
     from knote import kqueue
+    from knote._kernel.flow import Flow
     from knote.apps.listener import Listener
     from knote.apps.server import Server
     from knote.apps.wheel import Wheel
+    from knote.ring import Ring
 
-SUBMISSIONS = 4096
-COMPLETIONS = 16384
-BUFFERS = 2048
-"""At most, 17 MiB: enough for a thousand connections that all send in one turn, twice, since what is sent from a
-buffer is held until the next.  With fewer it works as well, and costs those that found none another operation."""
-FIRST_BUFFERS = 128
-SIZE = 8192
-"""Of a buffer: the most that a service gets at once."""
-EVENTS = 64
-"""Of the kqueue, collected at once."""
 NOTHING, QUEUE, ACCEPT, RECEIVE, SEND, ROOM = range(6)
 _EAGAIN = errno.EAGAIN
 _EBUSY = errno.EBUSY
@@ -67,15 +57,14 @@ class Streams(Driver):
     """
 
     __slots__ = (
-        "_accepting", "_arrived", "_batch", "_closing", "_dry", "_flow", "_flying", "_harvest", "_kq", "_later",
-        "_open", "_polled", "_resumed", "_ring", "_table", "_unarmed", "_wheel",
+        "_batch", "_closing", "_doors", "_dry", "_first", "_flow", "_flying", "_later",
+        "_open", "_queue", "_resumed", "_ring", "_table", "_wheel",
     )  # fmt: skip
 
     def __init__(self, server: Server, kq: kqueue, wheel: Wheel) -> None:
         Driver.__init__(self, server)
-        self._kq = kq
         self._wheel = wheel
-        self._harvest = Harvest()
+        self._queue = Polled(kq)
         self._ring: Ring | None = None
         self._flow: Flow | None = None
         self._table: list[Connection | None] = []
@@ -83,10 +72,7 @@ class Streams(Driver):
         self._open = 0
         self._batch = 1
         """Counts submissions: a connection with this number as its flight has a send that is not submitted yet."""
-        self._accepting: dict[int, Listener] = {}
-        """Listeners with an accept under way."""
-        self._unarmed: list[Listener] = []
-        self._arrived: list[Connection] = []
+        self._doors = Doors(server, ACCEPT << 56, NOTHING << 56)
         self._later: list[Connection] = []
         """More is to be sent when what is prepared has gone out."""
         self._closing: list[Connection] = []
@@ -94,31 +80,19 @@ class Streams(Driver):
         self._resumed: list[Connection] = []
         """What came while they were not read from is still to be served."""
         self._dry: list[Connection] = []
-        """Found no buffer."""
+        """Found no buffer; behind the first ones those beside which others do not."""
+        self._first = 0
         self._flying: dict[int, bytes] = {}
         """What the kernel sends from while it waits for room."""
-        self._polled = False
-
-    def _begin(self) -> None:
-        ring = Ring(SUBMISSIONS, COMPLETIONS, ONE_THREAD)
-        flow = Flow(ring.home(), BUFFERS, SIZE)
-        if not flow.is_open:
-            ring.close()
-            raise OSError(errno.ENOMEM, "no memory for the buffers of a ring: --engine epoll does without them")
-        flow.grow(FIRST_BUFFERS)
-        self._ring, self._flow = ring, flow
-        unarmed, self._unarmed = self._unarmed, []
-        for listener in unarmed:
-            self.listen(listener, 0)
 
     def turn(self) -> None:
         """Driver.turn()."""
         if self._ring is None:
-            self._begin()
+            self._ring, self._flow = ring_pool.opened()
+            self._doors.begin(self._flow)
         flow = self._flow
         assert flow is not None
-        if not self._polled:
-            self._polled = flow.poll(self._kq.fileno(), QUEUE << 56) == 0
+        self._queue.poll(flow, QUEUE << 56)
         self._submit(0 if self._later or self._closing or self._resumed or self._dry else 1)
         n = flow.reap()
         for i in range(n):
@@ -136,12 +110,12 @@ class Streams(Driver):
             elif op == ROOM:
                 self._room(token & 0x7FFFFFFF, flow.result(i))
             elif op == ACCEPT:
-                self._accepted(token & 0x7FFFFFFF, flow.result(i), flow.more(i))
+                self._doors.accepted(token & 0x7FFFFFFF, flow.result(i), flow.more(i))
             elif op == QUEUE:
-                self._polled = False
-                self._deliver()
-        if self._arrived:
-            arrived, self._arrived = self._arrived, []
+                self._queue.deliver()
+        doors = self._doors
+        if doors.arrived:
+            arrived, doors.arrived = doors.arrived, []
             self.server.arrived(arrived)
         if self._resumed:
             self._serve_kept()
@@ -170,28 +144,13 @@ class Streams(Driver):
                 self._part(connection)
             elif connection.out is None:
                 connection.close_now()
-        dry, self._dry = self._dry, []
-        if dry:
-            flow = self._flow
-            assert flow is not None
-            flow.grow(max(2 * flow.grow(0), FIRST_BUFFERS))
-            for connection in dry:
+        dry, flow = self._dry, self._flow
+        if dry and flow is not None:
+            ring_pool.more(flow, self._open)
+            most, self._first = self._first + ring_pool.CROWD, 0
+            self._dry = dry[most:]
+            for connection in dry[:most]:
                 self._arm(connection)
-
-    def _deliver(self) -> None:
-        harvest = self._harvest
-        queue = self._kq._home()
-        while not self._kq.closed:
-            n = queue.reap(harvest, EVENTS, 0)
-            for i in range(n):
-                event = harvest.events[i]
-                handler: Any = event._udata
-                handler.ready(event)
-            for i in range(n):
-                event = harvest.events[i]
-                event._udata = None
-            if n < EVENTS:
-                return
 
     # ---- receiving -----------------------------------------------------------------------------------------
 
@@ -202,10 +161,13 @@ class Streams(Driver):
         assert connection is not None
         if not more:
             connection.flags &= ~ARMED
+        if connection.flags & LINGERING and not self._is_welcome(connection, count):
+            connection.flags &= ~LINGERING
+            self._part(connection)  # closed now, or when the receive that is under way has ended
         if count > 0:
             connection.received += count
             connection.seen = self._wheel.now
-            connection.flags &= ~SILENT
+            connection.flags &= ~SILENT if count == SIZE else ~(SILENT | CROWDED)
             kind = connection.kind
             if not connection.flags & READING:
                 if not connection.flags & (CLOSED | FINISHING):
@@ -236,7 +198,9 @@ class Streams(Driver):
             if bid >= 0:
                 flow.give(bid)
             if count == -_ENOBUFS:
-                self._dry.append(connection)
+                connection.flags |= CROWDED
+                self._dry.insert(self._first, connection)
+                self._first += 1
             elif count == 0 and not connection.flags & CLOSED:
                 if connection.flags & READING and connection.stash is None:
                     connection.ended()
@@ -247,8 +211,15 @@ class Streams(Driver):
         if not more:
             if connection.flags & CLOSED:
                 self._part(connection)
+            elif connection.flags & CROWDED and count > 0:
+                self._dry.append(connection)  # behind those that have waited for longer
             elif count != 0 and count != -_ENOBUFS:
                 self._arm(connection)
+
+    def _is_welcome(self, connection: Connection, count: int) -> bool:
+        if count > 0:
+            return bool(self.server.lingering.came(connection, count))
+        return count in (-_ENOBUFS, -_ECANCELED, -_EAGAIN, -_EINTR)
 
     def _keep(self, connection: Connection, data: bytes) -> None:
         # The kernel had received it before it was told to stop.
@@ -275,9 +246,9 @@ class Streams(Driver):
             return
         if connection.stash is None:
             connection.flags |= ARMED
-            # Of one that has been read from faster than it reads, one buffer at a time: a multishot receive fills
-            # half a megabyte more before it can be told to stop.
-            once = connection.flags & SLOW != 0
+            # Of one that has been read from faster than it reads, or beside which others found no buffer, one at a
+            # time: a multishot receive fills 32 of them before it can be told to stop, or the others have a turn.
+            once = connection.flags & (SLOW | CROWDED) != 0
             if flow.receive(connection.fd, once, (RECEIVE << 56) | connection.fd) < 0:
                 connection.flags &= ~ARMED
                 self._dry.append(connection)  # the queue is full: again after the next turn
@@ -402,6 +373,8 @@ class Streams(Driver):
     def _part(self, connection: Connection) -> None:
         if connection.fd < 0 or connection.fd >= len(self._table) or self._table[connection.fd] is not connection:
             return
+        if connection.flags & LINGERING and self._linger(connection):
+            return
         if connection.flags & (ARMED | AWAITED):
             shut(connection.fd, SHUT_RDWR)  # what is under way ends by itself
             return
@@ -410,51 +383,54 @@ class Streams(Driver):
         close_fd(connection.fd)
         self.server.freed(connection)
 
+    def _linger(self, connection: Connection) -> bool:
+        # Whether there is something to wait for: what comes is thrown away, until the end or an error does.
+        flow = self._flow
+        if connection.thrown < 0:
+            connection.thrown = 0
+            if shut(connection.fd, SHUT_WR) < 0 or flow is None or not self.server.lingering.begin(connection):
+                connection.flags &= ~LINGERING
+                return False
+        if not connection.flags & ARMED and flow is not None:
+            if flow.receive(connection.fd, True, (RECEIVE << 56) | connection.fd) < 0:
+                connection.flags &= ~LINGERING
+                return False
+            connection.flags |= ARMED
+        return True
+
     def listen(self, listener: Listener, backlog: int) -> None:
         """Driver.listen()."""
-        if self._flow is None:
-            self._unarmed.append(listener)
-        elif listener.fd not in self._accepting:
-            self._accepting[listener.fd] = listener
-            if self._flow.accept(listener.fd, (ACCEPT << 56) | listener.fd) < 0:
-                del self._accepting[listener.fd]
-                raise OSError(_EBUSY, "the ring's queue is full")
+        if listener.shared:
+            self._queue.listen(listener)
+        else:
+            self._doors.listen(listener)
 
     def unlisten(self, listener: Listener) -> None:
         """Driver.unlisten()."""
-        if self._flow is not None and listener.fd in self._accepting:
-            self._flow.cancel((ACCEPT << 56) | listener.fd, False, NOTHING << 56)
-        elif listener in self._unarmed:
-            self._unarmed.remove(listener)
+        if listener.shared:
+            self._queue.unlisten(listener)
+        else:
+            self._doors.unlisten(listener)
 
-    def _accepted(self, fd: int, result: int, more: bool) -> None:
-        listener: Any = self._accepting[fd]
-        if not more:
-            del self._accepting[fd]
-        if result >= 0:
-            if listener.shut or not self.server.room():
-                # It came before the accept was cancelled.
-                listener.waiting.append(result)
-                listener.close_door()
-            else:
-                connection = self.server.admit(listener, result)
-                if connection is not None:
-                    self._arrived.append(connection)
-        elif result != -_ECANCELED:
-            listener.refused(-result)
-        if not more and not listener.shut and not self.server.draining:
-            self.listen(listener, 0)
+    def accepts(self, listener: Listener | None = None) -> bool:
+        """Driver.accepts()."""
+        return self._doors.are_open() if listener is None else self._doors.is_open(listener.fd)
+
+    def settle(self) -> bool:
+        """Driver.settle()."""
+        if not self._open:
+            self._table.clear()
+        return self._flow is None or ring_pool.fewer(self._flow)
 
     def close(self) -> None:
         """Driver.close()."""
         flow, ring = self._flow, self._ring
         if flow is None or ring is None:
             return
-        for connection in self._arrived:
-            close_fd(connection.fd)
+        self._doors.close()
         # Memory of what is under way is still written to, and files of it are held: everything is waited for.
         flow.cancel(0, True, NOTHING << 56)
-        while self._open or self._accepting:
+        while self._open or self._doors.are_open():
             self._submit(0 if self._closing else 1)
             n = flow.reap()
             self._go_on()
@@ -465,50 +441,8 @@ class Streams(Driver):
                 elif op == ROOM:
                     self._room(fd, flow.result(i))
                 elif op == ACCEPT:
-                    if flow.result(i) >= 0:
-                        close_fd(flow.result(i))
-                    if not flow.more(i):
-                        self._accepting.pop(fd, None)
+                    self._doors.too_late(fd, flow.result(i), flow.more(i))
         self._ring = self._flow = None
         ring.close()
         flow.close()
-        for event in self._harvest.events:
-            event._udata = None
-
-
-def is_compiled() -> bool:
-    """Whether the ring is driven by compiled code; interpreted, it costs more than it saves."""
-    return not str(sys.modules[Flow.__module__].__file__).endswith(".py")
-
-
-def why_not() -> str:
-    """Why this kernel, or this sandbox, has no such driver; '' if it has.  It is tried, with a socket of our
-    own."""
-    from socket import socketpair
-
-    from knote import ring as rings
-
-    said: str = rings.why_not()
-    if said:
-        return said
-    try:
-        ring = Ring(8, 32, ONE_THREAD)
-    except OSError as error:
-        return str(error.strerror)
-    try:
-        flow = Flow(ring.home(), 2, 64)
-        if not flow.is_open:
-            return "this kernel's io_uring has no rings of provided buffers (Linux 5.19)"
-        flow.grow(2)
-        ours, theirs = socketpair()
-        with ours, theirs:
-            theirs.send(b"x")
-            flow.receive(ours.fileno(), False, RECEIVE << 56)
-            flow.send_bytes(ours.fileno(), b"y", SEND << 56)
-            if flow.submit(1) < 0 or flow.reap() != 1 or flow.result(0) != 1 or not flow.more(0):
-                return "this kernel's io_uring has no multishot receive (Linux 6.0)"
-            flow.recycle()
-        flow.close()
-    finally:
-        ring.close()
-    return ""
+        self._queue.close()

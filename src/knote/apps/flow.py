@@ -1,3 +1,4 @@
+# cython: annotation_typing=False
 """Bytes on their way from an inlet to an outlet, as fast as the slower of the two."""
 
 from __future__ import annotations
@@ -76,17 +77,21 @@ class Flow(Handler):
 
     def start(self) -> None:
         """Wait for the first byte."""
+        if self._listen() and self._stop:
+            if not self._outlet.patient:
+                self._write()
+            self._settle()
+
+    def _listen(self) -> bool:
+        """Add READ.  False: it is refused, which is the end."""
         try:
             self._queue.control([kevent(self._inlet.fd, EVFILT_READ, EV_ADD, NOTES, 0, self)], 0)
         except OSError as error:
             self.read_error = OSError(error.errno, error.strerror, self._inlet.name)
             self.done = True
-            return
+            return False
         self._listens = True
-        if self._stop:
-            if not self._outlet.patient:
-                self._write()
-            self._settle()
+        return True
 
     def ready(self, event: kevent) -> None:
         """An end is ready, or the pause that the meter asked for is over."""
@@ -150,8 +155,10 @@ class Flow(Handler):
         if self._inlet.ended and not self._busy():
             self.stop()
             return
-        write = self._start < self._stop
-        read = not self._resting and not self._busy()
+        self._want(read=not self._resting and not self._busy(), write=self._start < self._stop)
+
+    def _want(self, *, read: bool, write: bool) -> None:
+        """Have READ and WRITE enabled or not, as they are needed."""
         changes = []
         if read != self._listens:
             change = (EV_ENABLE if read else EV_DISABLE) | EV_KEEPUDATA
@@ -167,7 +174,7 @@ class Flow(Handler):
         try:
             self._queue.control(changes, 0)
         except OSError as error:
-            self._broke(OSError(error.errno, error.strerror, self._outlet.name))
+            self._broke(self._outlet.refused(error))
             return
         self._listens = read
         if write or self._writes is not None:

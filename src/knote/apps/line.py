@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from knote import kqueue
 
 
+PROBE = 10
+"""Seconds between two questions of the kernel's."""
 DONE, ROOM, READ = range(3)
 """What Line.end() says: it is said; the socket has no room for it; what has come must be read before."""
 
@@ -28,10 +30,25 @@ class Line:
         self.inlet = Inlet(sock.fileno(), name, sock)
         self.outlet = Outlet(sock.fileno(), name, sock)
 
-    def listens(self) -> bool:
-        """Whether the other side, which says no more, certainly still listens.  A UNIX socket tells a half-close
-        from a close; TCP does not, until something is sent."""
-        return self.sock.family == socket.AF_UNIX and not self._state() & select.POLLHUP
+    def listens(self, *, maybe: bool = False) -> bool:
+        """Whether the other side, which says no more, certainly still listens; with `maybe`, as far as is known.
+        A UNIX socket tells a half-close from a close.  TCP does not: only who is sent something, and has gone,
+        answers with a reset."""
+        return (maybe or self.sock.family == socket.AF_UNIX) and not self._state() & select.POLLHUP
+
+    def probe(self) -> None:
+        """Have the kernel ask now and then whether the other side is there.  One that has closed answers as it
+        answers bytes, by a reset; Linux once it has forgotten the connection (tcp_fin_timeout, a minute)."""
+        if self.sock.family == socket.AF_UNIX:
+            return
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):
+            if hasattr(socket, name):
+                self.sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), PROBE)
+
+    def lost(self) -> bool:
+        """Whether the connection was reset meanwhile."""
+        return bool(self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
     def _state(self) -> int:
         poll = select.poll()

@@ -18,6 +18,6 @@ cdef class Outgoing:
     cpdef Py_ssize_t send(self, int fd) except -10000
     @cython.locals(gone=cython.Py_ssize_t, parts=list)
     cpdef taken(self, Py_ssize_t count)
-    @cython.locals(parts=list)
+    @cython.locals(parts=list, count=cython.Py_ssize_t, size=cython.Py_ssize_t)
     cpdef bytes head(self)
     cpdef Py_ssize_t skipped(self) noexcept

@@ -10,7 +10,7 @@ from knote._kernel.stream import send_list
 SMALL = 4096
 """Up to here an answer is copied behind the one before it: many tiny ones would cost forty times their size."""
 TOGETHER = 65536
-"""A part of copies is no larger."""
+"""A part of copies is no larger, nor what is put together to be sent by one request."""
 
 
 class Outgoing:
@@ -66,9 +66,17 @@ class Outgoing:
         self._skip = count
 
     def head(self) -> bytes:
-        """The first part as bytes that stay what they are until taken(); skipped() says how much of it is gone."""
+        """The first part, and those behind it that fit beside it, as bytes that stay what they are until taken();
+        skipped() says how much of it is gone."""
         parts = self._parts
-        if type(parts[0]) is not bytes:
+        size = len(parts[0])
+        count = 1
+        while count < len(parts) and size + len(parts[count]) <= TOGETHER:
+            size += len(parts[count])
+            count += 1
+        if count > 1:
+            parts[:count] = [b"".join(parts[:count])]
+        elif type(parts[0]) is not bytes:
             parts[0] = bytes(parts[0])
         first: bytes = parts[0]
         return first

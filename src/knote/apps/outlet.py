@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import select
@@ -95,6 +96,11 @@ class Outlet:
             return 0
         except OSError as error:
             raise OSError(error.errno, error.strerror, self.name) from None
+
+    def refused(self, error: OSError) -> OSError:
+        """What a write would have said, where it is the knote that waits for room that cannot be had: a pipe whose
+        reader has left refuses it, and the queue's own words are about the queue."""
+        return OSError(error.errno, os.strerror(error.errno or errno.EIO), self.name)
 
     def close(self) -> None:
         """Let go of what was opened here; fd itself stays its owner's.  Raises OSError when a file system tells

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
+from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +14,7 @@ from knote import EV_ADD, EV_DELETE, EV_ENABLE, EV_ONESHOT, EVFILT_PROC, EVFILT_
 from knote.apps.handler import Handler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from knote import kqueue
     from knote.apps.conditions.fact import Fact
@@ -21,15 +23,36 @@ GRACE_MS: Final = 5000
 """So long a command has between SIGTERM and SIGKILL."""
 BACK_OFF_MS: Final = (100, 5000)
 """The first pause before a command that ended by itself is started again, and the longest; it doubles."""
+KEPT: Final = 1000
+"""Events of one run that are known to the command, the newest ones."""
+ROOM: Final = 64 * 1024
+"""... and no more letters of them: execve(2) takes 128 KiB in one string, and all of them count."""
 _PATIENCE: Final = 10
 """So many times the quiet time is the longest that a run is put off."""
 _QUIET, _KILL, _AGAIN = 1, 2, 3  # what a timer is for; its ident says which
 
 
+def status_of(error: OSError) -> int:
+    """What a shell has for a command that cannot be run."""
+    return 127 if error.errno == errno.ENOENT else 126
+
+
+def _newest(facts: Iterable[Fact]) -> str:
+    """A line of JSON each; the newest of more than fit into a variable."""
+    lines: list[str] = []
+    room = ROOM
+    for record in (fact.record() for fact in reversed(list(facts))):
+        room -= len(record) + 1
+        if room < 0:
+            break
+        lines.append(record)
+    return "\n".join(reversed(lines))
+
+
 class Runner(Handler):
     """Runs a command for each event, one at a time: events that come while it runs, or before it was quiet for
-    `debounce_ms`, are one run.  With restart it runs from the beginning, in a process group of its own; an event
-    ends the whole group and starts it again, and so does its end, with a growing pause.
+    `debounce_ms`, are one run.  With restart it runs from the beginning; an event ends it and starts it again, and
+    so does its end, with a growing pause.  group: it has a process group of its own, and all of that is ended.
 
     status: of the last run, as a shell has it; None before.  idle: nothing runs, nothing is to be run.
     """
@@ -40,18 +63,22 @@ class Runner(Handler):
         words: Sequence[str],
         *,
         restart: bool,
+        group: bool,
         debounce_ms: int,
         pass_fds: Sequence[int] = (),
         ended: Callable[[], None],
+        complain: Callable[[OSError], None],
     ) -> None:
         self._queue = queue
         self._words = words
         self._restart = restart
+        self._group = group
         self._debounce = debounce_ms
         self._fds = pass_fds
         self._ended = ended
+        self._complain = complain
         self._process: subprocess.Popen[bytes] | None = None
-        self._facts: list[Fact] = []
+        self._facts: deque[Fact] = deque(maxlen=KEPT)
         self._settling = False
         self._latest = 0.0
         self._stopping = False
@@ -68,9 +95,9 @@ class Runner(Handler):
         """The number of the process that runs; 0: none."""
         return self._process.pid if self._process is not None else 0
 
-    def because(self, fact: Fact) -> None:
-        """Run it, when events have been quiet for a moment."""
-        self._facts.append(fact)
+    def because(self, facts: Iterable[Fact]) -> None:
+        """Run it once for them, when events have been quiet for a moment."""
+        self._facts.extend(facts)
         if not self._debounce:
             self._go()
             return
@@ -82,11 +109,11 @@ class Runner(Handler):
         self._alarm(_QUIET, max(1, min(self._debounce, int(self._latest - now))))
 
     def start(self) -> None:
-        """Run it now.  OSError: it cannot be run."""
+        """Run it now.  OSError: what is to be kept running cannot be run."""
         surroundings = dict(os.environ)
         if self._facts:
             surroundings |= self._facts[-1].environment()
-            surroundings["KNOTE_EVENTS"] = "\n".join(fact.record() for fact in self._facts)
+            surroundings["KNOTE_EVENTS"] = _newest(self._facts)
         self._facts.clear()
         self._stopping = False
         try:
@@ -94,11 +121,16 @@ class Runner(Handler):
                 self._words,
                 env=surroundings,
                 pass_fds=self._fds,
-                process_group=0 if self._restart else None,
+                process_group=0 if self._group else None,
             )
         except OSError as error:
             error.filename = self._words[0]
-            raise
+            if self._restart and self.status is None:
+                raise
+            # A run that failed: who builds it anew has taken it away, or still writes to it (ETXTBSY).
+            self._complain(error)
+            self._is_over(status_of(error))
+            return
         self._queue.control([kevent(self._process.pid, EVFILT_PROC, EV_ADD | EV_ONESHOT, NOTE_EXIT, 0, self)], 0)
 
     def stop(self) -> None:
@@ -106,6 +138,7 @@ class Runner(Handler):
         if self._process is not None and not self._stopping:
             self._stopping = True
             self._kill(signal.SIGTERM)
+            self._kill(signal.SIGCONT)  # one that is stopped would not hear it
             self._alarm(_KILL, GRACE_MS)
 
     def forget(self) -> None:
@@ -128,7 +161,7 @@ class Runner(Handler):
     def _kill(self, number: int) -> None:
         assert self._process is not None
         try:
-            if self._restart:
+            if self._group:
                 os.killpg(self._process.pid, number)
             else:
                 self._process.send_signal(number)
@@ -161,9 +194,12 @@ class Runner(Handler):
         # The status is a child's, so wait() has it at once.
         assert self._process is not None
         code = self._process.wait()
-        self.status = code if code >= 0 else 128 - code
         self._process = None
         self._alarm(_KILL, 0)
+        self._is_over(code if code >= 0 else 128 - code)
+
+    def _is_over(self, status: int) -> None:
+        self.status = status
         stopped, self._stopping = self._stopping, False
         if self._facts and not self._settling:
             self.start()

@@ -102,7 +102,7 @@ class TlsLine(Line):
             except BlockingIOError:
                 return False
 
-    def listens(self) -> bool:
+    def listens(self, *, maybe: bool = False) -> bool:
         """As Line.listens: after close_notify, as long as the socket itself is not closed."""
         return not self._state() & (select.POLLRDHUP | select.POLLHUP | select.POLLERR)
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from knote import EV_ADD, EV_CLEAR, EV_KEEPUDATA, EVFILT_USER, NOTE_TRIGGER, kevent, kqueue
+from knote import kqueue
 from knote._kernel.time import close_fd
 from knote.apps import address as addresses
 from knote.apps import drive
 from knote.apps import service as services
 from knote.apps.connection import Connection
-from knote.apps.handler import Handler
+from knote.apps.drain import QUIET, Drain
 from knote.apps.limits import Addresses, Limits
-from knote.apps.listener import BACKLOG, Listener, opened
-from knote.apps.states import STOPPED, UNWATCHABLE
+from knote.apps.linger import Lingering
+from knote.apps.listener import BACKLOG, Listener, forget, opened
+from knote.apps.numbers import Numbers
+from knote.apps.orders import Orders
+from knote.apps.spare import Spare
+from knote.apps.states import COUNTED, PER_ADDRESS, PROXIED, STOPPED, UNWATCHABLE
 from knote.apps.wheel import Wheel
 
 if TYPE_CHECKING:
@@ -27,20 +32,11 @@ if TYPE_CHECKING:
 
 
 def _on_stderr(text: str) -> None:
-    print(f"knote: {text}", file=sys.stderr, flush=True)
-
-
-class _Stop(Handler):
-    """The event that stop() triggers: legal from any thread and from signal handlers."""
-
-    __slots__ = ("_server",)
-
-    def __init__(self, server: Server) -> None:
-        self._server: Any = server
-
-    def ready(self, event: kevent) -> None:
-        """Leave the loop."""
-        self._server.stopping = True
+    try:
+        if sys.stderr is not None:
+            print(f"knote: {text}", file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        pass  # full, or closed: its clients are served all the same
 
 
 class Server:
@@ -48,22 +44,27 @@ class Server:
 
     host, port: where to listen; port 0 takes a free one.  It listens when this returns, and `address` says where.
     service: 'upper', 'echo', 'discard', 'chargen', 'daytime', 'module:callable', or one of three shapes: a
-    function
-        from bytes to bytes, which gets what has arrived, a stretch of the stream and not a message; a class whose
-        objects have data(), one for each connection; an async function of a Stream (docs/serve.md).  One that
-        raises ends its connection.
-    listen: where to listen, instead of host and port: 'HOST:PORT', 'unix:PATH', (host, port) or listening
-    sockets, as
-        many as one likes.
+        function from bytes to bytes, which gets what has arrived, a stretch of the stream and not a message; a
+        class whose objects have data(), one for each connection; an async function of a Stream (docs/serve.md).
+        One that raises ends its connection.
+    listen: where to listen, instead of host and port: 'HOST:PORT', 'unix:PATH', (host, port) or listening sockets,
+        as many as one likes.
+    ours: those of these sockets that nobody else has: at its end they refuse who comes, and take a UNIX socket's
+        file away, as if their address had been named.
     engine: 'ring' for io_uring(7), or as kqueue(engine=); None takes a ring where there is one.
     limits: what clients may have; Limits() when None.
     high_water, low_water: a client that is owed more than high_water bytes is not read from until it is owed
         no more than low_water.  limits.buffer and a quarter of it when None.
     tls: a Tls: every connection is one of TLS.
+    proxy_from: addresses, ADDRESS/BITS and 'unix', from where a PROXY header says first for whom a proxy speaks;
+        it is then the client's address that is logged and counted (knote.apps.proxy.Proxies).
     tell: takes each sentence that the operator should read; stderr when None.
     journal: a Journal, which is told of every connection.
+    resting: accept from no listener before its resume() is called.
+    trim: have the C allocator give back what connections that have gone leave (malloc_trim(3)).  It is the
+        whole process's.
     Raises OSError when the address cannot be had, ServiceError for a service that is none.
-    Threads: run() belongs to one thread; stop() may come from any, and from a signal handler.
+    Threads: run() belongs to one thread; stop() and drain() may come from any, and from a signal handler.
     """
 
     def __init__(
@@ -73,13 +74,17 @@ class Server:
         service: Any = "upper",
         *,
         listen: Sequence[Any] | None = None,
+        ours: Sequence[socket.socket] = (),
         engine: str | None = None,
         limits: Limits | None = None,
         high_water: int | None = None,
         low_water: int | None = None,
         tls: Any = None,
+        proxy_from: Sequence[str] = (),
         tell: Callable[[str], None] | None = None,
         journal: Any = None,
+        resting: bool = False,
+        trim: bool = False,
     ) -> None:
         self.limits = limits or Limits()
         self.high_water = self.limits.buffer if high_water is None else high_water
@@ -90,40 +95,52 @@ class Server:
         self.tell = tell or _on_stderr
         self.journal = journal
         self.tls = tls
+        self.proxies = _proxies(proxy_from)
         self.stopping = False
         self.draining = False
+        """It accepts no more, and stops when the last connection has ended."""
+        self.closing = False
+        self.afterwards: Callable[[], None] | None = None
+        """To be called once, when a turn of the loop has dealt with all that it brought."""
+        self._drain: Drain | None = None
         self.accepted = 0
         """Connections so far."""
         self.connections: dict[int, Connection] = {}
         """By descriptor."""
         self.listeners: list[Listener] = []
+        self.numbers = Numbers()
+        """What has been counted; knote.apps.numbers.report() says it with what is there now."""
         self._addresses = Addresses(self.limits)
-        self._given: list[socket.socket] = []
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
         choice = drive.choose(engine)
         self.kqueue = kqueue(engine=choice.engine)
         self.control: Any = self.kqueue.control
+        wheres = listen if listen is not None else [(host, port)]
         socks: list[socket.socket] = []
         try:
-            for where in listen if listen is not None else [(host, port)]:
-                try:
-                    socks.append(opened(where))
-                except OSError as error:
-                    raise OSError(error.errno, error.strerror, _named(where)) from None
-                if socks[-1] is where:
-                    self._given.append(where)
+            for where in wheres:
+                socks += opened(where)
             if not socks:
                 raise ValueError("listen=[]: a server listens somewhere")
-            self.listeners = [Listener(self, sock, self.service, tls) for sock in socks]
+            self.listeners = [
+                Listener(self, sock, self.service, tls, given=sock is where and sock not in ours)
+                for sock, where in zip(socks, wheres, strict=True)
+            ]
             self._wheel = Wheel(self.control, self.limits)
-            self.control([kevent(0, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, _Stop(self))], 0)
+            self._spare = Spare(self, trim)
+            self.lingering = Lingering(self)
+            """Closed but for their descriptors."""
+            self.orders = Orders(self.control)
+            """What is to be done by the thread that runs it."""
             self.driver: Driver = choice.make(self, self.kqueue, self._wheel)
             for listener in self.listeners:
-                self.driver.listen(listener, BACKLOG)
+                listener.resting = resting
+                if not resting:
+                    self.driver.listen(listener, BACKLOG)
         except BaseException:
-            for sock in socks:
-                sock.close()
+            for sock, where in zip(socks, wheres, strict=False):
+                forget(sock, given=sock is where and sock not in ours)
             self.kqueue.close()
             raise
 
@@ -135,7 +152,7 @@ class Server:
     @property
     def addresses(self) -> list[str]:
         """Where it listens, as HOST:PORT and unix:PATH."""
-        return [_text(listener.name) for listener in self.listeners]
+        return [addresses.named(listener.name) for listener in self.listeners]
 
     def run(self) -> None:
         """Serve until stop() is called, then close everything."""
@@ -146,6 +163,9 @@ class Server:
             turn = self.driver.turn
             while not self.stopping:
                 turn()
+                if self.afterwards is not None:
+                    afterwards, self.afterwards = self.afterwards, None
+                    afterwards()
         finally:
             self.close()
 
@@ -179,19 +199,42 @@ class Server:
 
     def stop(self) -> None:
         """Make run() return soon.  From any thread, from a signal handler, more than once."""
-        try:
-            self.control([kevent(0, EVFILT_USER, EV_KEEPUDATA, NOTE_TRIGGER)], 0)
-        except ValueError:
-            pass  # closed: it has stopped
+        self.orders.give(self._stop)
+
+    def _stop(self) -> None:
+        self.stopping = True
+
+    def drain(self, seconds: float = math.inf, quiet: float = QUIET) -> None:
+        """Accept no more, serve who is there, and make run() return when the last connection has ended, after
+        `seconds` at the latest.  From any thread and from signal handlers.
+
+        Its own listeners refuse who comes, accept for `quiet` seconds, 0.25 at most, those who had begun to
+        connect, and are closed; those that it was given rest, for whoever shares them.  A connection that is owed
+        nothing and was silent for `quiet` seconds is closed; math.inf: only its client or its service ends it.  A
+        service's draining() is asked before (docs/serve.md).
+        Raises ValueError for what is no time.  The last call counts; stop() ends it at once.
+        """
+        for name, value in (("seconds", seconds), ("quiet", quiet)):
+            if not value >= 0:
+                raise ValueError(f"{name}={value!r}: must be seconds, 0 or more")
+        self.orders.give(lambda: self._begin_drain(seconds, quiet))
+
+    def _begin_drain(self, seconds: float, quiet: float) -> None:
+        if self._drain is not None:
+            self._drain.close()
+        self.draining = True
+        self._drain = Drain(self, seconds, quiet)
+        self._drain.begin()
 
     def close(self) -> None:
         """Close the listeners, the connections and the queue; for a server that runs in another thread, stop()
         it and join the thread first.  Idempotent."""
         if self.kqueue.closed:
             return
-        self.draining = True
+        self.closing = True
         for connection in list(self.connections.values()):
             connection.drop(STOPPED)
+        self.lingering.close()
         self.driver.close()
         for listener in self.listeners:
             listener.close()
@@ -217,7 +260,7 @@ class Server:
         return True
 
     def __str__(self) -> str:
-        return _text(self.address)
+        return addresses.named(self.address)
 
     # ---- for the listeners, the drivers and the connections ---------------------------------------------------
 
@@ -225,22 +268,27 @@ class Server:
         """Whether there may be one more connection."""
         return not self.limits.connections or len(self.connections) < self.limits.connections
 
-    def inherited(self, sock: socket.socket) -> bool:
-        """Whether it was given to this server listening, so that its file is another's."""
-        return sock in self._given
-
     def admit(self, listener: Listener, fd: int) -> Connection | None:
         """A new connection; None where its address has too many, and then it is closed."""
         self.accepted += 1
+        unix = not isinstance(listener.name, tuple)
+        proxies = self.proxies
         host = ""
-        if isinstance(listener.name, tuple) and (self._addresses.most or self.journal is not None):
+        if not unix and (self._addresses.most or self.journal is not None or proxies is not None):
             host = _peer(fd)
+        flags = 0
+        if proxies is not None and proxies.trusts(_host(host), unix):
+            flags = PROXIED
+        elif host:
             if not self._addresses.enter(_host(host)):
+                self.numbers.turned_away(PER_ADDRESS)
                 if self.journal is not None:
-                    self.journal.refused(self.accepted, host, listener)
+                    self.journal.refused(self.accepted, host, listener, PER_ADDRESS)
                 close_fd(fd)
                 return None
+            flags = COUNTED
         connection = Connection(self.driver, listener, fd, self.accepted)
+        connection.flags |= flags
         if host:
             connection.address = host
         self.connections[fd] = connection
@@ -249,14 +297,39 @@ class Server:
     def arrived(self, connections: list[Connection]) -> None:
         """Read from new connections: all of a burst by one call."""
         self.driver.add(connections)
+        self._spare.arrived()
         for connection in connections:
             self._wheel.add(connection)
-            if self.journal is not None:
-                self.journal.opened(connection)
-            if connection.listener.tls is not None:
-                connection.wrap = connection.listener.tls.wrap(connection)  # which begins when both are agreed
+            if connection.flags & PROXIED:
+                connection.wrap = self.proxies.preface(self, connection)
             else:
-                connection.begin()
+                self._begin(connection)
+
+    def _begin(self, connection: Connection, via: str = "") -> None:
+        if self.journal is not None:
+            self.journal.opened(connection, via)
+        if connection.listener.tls is not None:
+            connection.wrap = connection.listener.tls.wrap(connection)  # which begins when both are agreed
+        else:
+            self.greet(connection)
+
+    def greet(self, connection: Connection) -> None:
+        """Its service begins."""
+        connection.begin()
+        if self._drain is not None:
+            self._drain.joined(connection)
+
+    def introduced(self, connection: Connection, client: str | None) -> None:
+        """A proxy has said for whom it speaks; None: for itself, or it does not know."""
+        via = connection.peer
+        if client is not None:
+            connection.address = client
+            if not self._addresses.enter(_host(client)):
+                connection.drop(PER_ADDRESS)
+                return
+            connection.flags |= COUNTED
+        connection.flags &= ~PROXIED
+        self._begin(connection, via if client is not None else "")
 
     def unwatchable(self, connection: Connection, error: OSError) -> None:
         """The kernel has no room for its knotes: it is closed."""
@@ -266,20 +339,34 @@ class Server:
     def gone(self, connection: Connection, why: str) -> None:
         """A connection is closed, or about to be."""
         self._wheel.remove(connection)
-        if self.journal is not None:
-            self.journal.closed(connection, why)
-        if connection.address is not None:
+        journal = self.journal
+        if connection.flags & PROXIED:
+            self.numbers.turned_away(why)
+            if journal is not None:
+                journal.refused(connection.id, connection.peer, connection.listener, why)
+        else:
+            self.numbers.ended(connection, why)
+            if journal is not None:
+                journal.closed(connection, why)
+        if connection.flags & COUNTED:
             self._addresses.leave(_host(connection.address))
 
     def freed(self, connection: Connection) -> None:
         """Its descriptor is free."""
         if self.connections.get(connection.fd) is connection:
             del self.connections[connection.fd]
-        for listener in self.listeners:
-            if listener.shut and not self.draining:
-                listener.open()
+        if not self.closing:
+            for listener in self.listeners:
+                if listener.shut:
+                    listener.open()
+            self.unlistened()
 
-    def service_failed(self, connection: Connection, error: Exception) -> None:
+    def unlistened(self) -> None:
+        """Fewer may be there, or arrive, than before."""
+        if self._drain is not None:
+            self._drain.check()
+
+    def service_failed(self, connection: Connection, error: BaseException) -> None:
         """The service raised, or its answer cannot be sent: its author needs to see where."""
         import traceback
 
@@ -293,12 +380,12 @@ class Server:
         return _peer(connection.fd) or f"descriptor {connection.fd}"
 
 
-def _named(where: Any) -> str:
-    return where if isinstance(where, str) else addresses.join(*where) if isinstance(where, tuple) else repr(where)
+def _proxies(words: Sequence[str]) -> Any:
+    if not words:
+        return None
+    from knote.apps.proxy import Proxies  # and with it ipaddress
 
-
-def _text(name: Any) -> str:
-    return addresses.text(name) if isinstance(name, tuple) else f"unix:{name}"
+    return Proxies(words)
 
 
 def _host(peer: str) -> str:

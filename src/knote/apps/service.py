@@ -42,11 +42,28 @@ class ServiceError(ValueError):
     """No such service; the text says which there are, or what is wrong with the one that was named."""
 
 
+class LoadError(ServiceError):
+    """The service's own code raised when it was loaded: __cause__ has the traceback."""
+
+
+def load(name: Any) -> Service:
+    """find(), in which what the service's own code raises is a LoadError."""
+    try:
+        return find(name)
+    except ServiceError:
+        raise
+    except (Exception, SystemExit) as error:
+        import traceback
+
+        words = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+        raise LoadError(f"service {name!r} cannot be loaded: {words}") from error
+
+
 def find(name: Any) -> Service:
     """The service of that name: a built-in one, or what 'module:callable' leads to.
 
-    A callable is taken as it is: a function of bytes, an async function of a Stream, or a class (or whatever makes
-    objects) whose objects have data().  Raises ServiceError when there is none.
+    A callable is taken as it is: a function of bytes, an async function of a Stream, or a class whose objects have
+    data().  Raises ServiceError when there is none.
     """
     if isinstance(name, Service):
         return name
@@ -57,7 +74,7 @@ def find(name: Any) -> Service:
     if name in BUILT_IN:
         return Service(BUILT_IN[name][0], None, name)
     module, colon, path = name.partition(":")
-    if not (module and colon and path):
+    if not (module and colon and path) or module.startswith("."):
         raise ServiceError(
             f"unknown service {name!r}: choose {', '.join(BUILT_IN)}, or name a function of bytes, an async "
             "function of a stream or a protocol's class as module:callable"
@@ -83,7 +100,11 @@ def describe(name: str) -> str:
 
 
 def _shaped(found: Any, name: str) -> Service:
-    if inspect.iscoroutinefunction(found):
+    if _is(inspect.isasyncgenfunction, found) or _is(inspect.isgeneratorfunction, found):
+        raise ServiceError(
+            f"service {name!r} yields what it should return, or, as an async function, await stream.write(...)"
+        )
+    if _is(inspect.iscoroutinefunction, found):
         from knote.apps.stream import Conversation
 
         return Service(PROTOCOL, lambda: Conversation(found), name)
@@ -92,3 +113,8 @@ def _shaped(found: Any, name: str) -> Service:
             raise ServiceError(f"service {name!r} is a class without data(): a protocol's class has it")
         return Service(PROTOCOL, found, name)
     return Service(CALL, found, name)
+
+
+def _is(kind: Callable[[Any], bool], found: Any) -> bool:
+    """Of a function, and of an object that can be called like one."""
+    return kind(found) or (not isinstance(found, type) and kind(found.__call__))

@@ -12,36 +12,35 @@ from knote.apps.handler import Handler
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+    from typing import Self
 
-HANGUP = (signal.SIGTERM, signal.SIGHUP)
-"""What ends a program that has a terminal to put in order first."""
+STOPS = frozenset({signal.SIGINT, signal.SIGTERM})
+HANGUP = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+"""What ends a program that has something to put in order first: a terminal, a path."""
 
 
-class StopSignals(Handler):
-    """While the with block runs, SIGINT and SIGTERM call stop() from the queue's loop.
+class Signals(Handler):
+    """While the with block runs, each of these signals calls what stands beside it, from the queue's loop.
 
     The C handler of CPython writes each signal's number to the wakeup descriptor at once, whatever thread it hits
     and whatever runs; a READ knote on the other end brings it.  A Python handler alone could be late for ever: one
     that comes between the last look at pending signals and the wait runs when the wait is over (signal(7)).
-    A second signal raises KeyboardInterrupt where the program stands, for a stop that hangs.
 
+    do: what to call at which signal.
+    urgent: signals that raise KeyboardInterrupt where the program stands when one more of them comes before the
+        loop has dealt with the first: what it does may hang.
     number: the last one that came, 0 before.
     Handlers and wakeup descriptor are as before after the block.  Main thread only, as signal.signal() says.
     """
 
-    def __init__(
-        self,
-        queue: kqueue,
-        stop: Callable[[], None],
-        numbers: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM),
-    ) -> None:
+    def __init__(self, queue: kqueue, do: dict[int, Callable[[], None]], urgent: frozenset[int] = STOPS) -> None:
         self._queue = queue
-        self._stop = stop
-        self._numbers = numbers
-        self._count = 0
+        self._do = do
+        self._urgent = urgent
+        self._waiting = 0
         self.number = 0
 
-    def __enter__(self) -> StopSignals:
+    def __enter__(self) -> Self:
         self._read, self._write = socket.socketpair()
         try:
             self._read.setblocking(False)
@@ -55,21 +54,24 @@ class StopSignals(Handler):
         # A handler that C code installed is None here: it could not be put back, so it stays.
         self._before: dict[int, Any] = {
             number: signal.signal(number, self._arrived)
-            for number in self._numbers
+            for number in self._do
             if signal.getsignal(number) is not None
         }
         return self
 
     def _arrived(self, number: int, frame: object) -> None:
-        self._count += 1
         self.number = number
-        if self._count > 1:
-            raise KeyboardInterrupt
+        if number in self._urgent:
+            self._waiting += 1
+            if self._waiting > 1:
+                raise KeyboardInterrupt
 
     def ready(self, event: kevent) -> None:
         """Numbers of signals have come, others than ours maybe among them."""
-        if any(number in self._before for number in self._read.recv(4096)):
-            self._stop()
+        for number in dict.fromkeys(self._read.recv(4096)):
+            if number in self._before:
+                self._do[number]()
+        self._waiting = 0
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -81,3 +83,24 @@ class StopSignals(Handler):
             self._queue.control([kevent(self._read, EVFILT_READ, EV_DELETE)], 0)
         self._read.close()
         self._write.close()
+
+
+class StopSignals(Signals):
+    """While the with block runs, SIGINT and SIGTERM call stop() from the queue's loop.  A second signal raises
+    KeyboardInterrupt where the program stands, for a stop that hangs.  One that is ignored stays so: nohup(1) asks
+    for it, and a shell for what a script has put into the background."""
+
+    def __init__(
+        self,
+        queue: kqueue,
+        stop: Callable[[], None],
+        numbers: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM),
+    ) -> None:
+        heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+        super().__init__(queue, dict.fromkeys(heard, stop), frozenset(heard))
+
+    def ready(self, event: kevent) -> None:
+        """As Signals.ready(); what came counts on."""
+        count = self._waiting
+        super().ready(event)
+        self._waiting = count

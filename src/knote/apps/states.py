@@ -21,8 +21,16 @@ ARMED = 512
 """A ring receives from it."""
 SLOW = 1024
 """It was paused: a ring receives from it one buffer at a time."""
+CROWDED = 16384
+"""It found no buffer: a ring receives from it one at a time, until it sends less than fits into one."""
 BEGUN = 256
 """The service knows of it."""
+LINGERING = 2048
+"""Closed but for its descriptor: what it still sends is thrown away."""
+PROXIED = 4096
+"""From a trusted proxy, whose header has not come yet."""
+COUNTED = 8192
+"""It is one of its address's connections."""
 
 CLIENT = "client"
 """It ended its side, and has what it was owed."""
@@ -36,7 +44,13 @@ IDLE = "idle"
 FIRST_BYTE = "first-byte"
 STOPPED = "stopped"
 """The server was stopped."""
+DRAINED = "drained"
+"""The server was told to end, and owed it nothing."""
 UNWATCHABLE = "unwatchable"
 """No memory for its knotes."""
 TLS = "tls"
 """No TLS could be agreed on, or it was broken."""
+PROXY = "proxy"
+"""A trusted proxy sent no PROXY header, or half of one."""
+PER_ADDRESS = "per-address"
+"""One too many of its address."""

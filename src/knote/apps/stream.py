@@ -6,11 +6,17 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Final
 
 from knote import EV_ADD, EV_DELETE, EV_ONESHOT, EVFILT_TIMER, NOTE_NSECONDS, kevent
+from knote.apps.alarm import nanoseconds
 from knote.apps.handler import Handler
 from knote.apps.states import SERVICE, STOPPED
 
 LINE: Final = 65536
 """The longest that readuntil() and readline() look for the end of, unless told otherwise."""
+TURN: Final = 65536
+"""Bytes that one function may write before others have their turn: a client that reads as fast as it writes would
+keep all of them waiting."""
+_EACH: Final = 256
+"""What a call of write() counts beside its bytes: many small ones take their time, too."""
 _TIMERS: Final = 1 << 33
 
 
@@ -29,12 +35,14 @@ _WAIT = _Wait()
 class Stream:
     """One client, for the length of the async function.  id, peer: as a Connection's.
 
-    Its methods are the only things that can be awaited: there is no asyncio behind it.  A client that resets makes
-    the method that waits raise ConnectionResetError, which may leave the function: it is no error of the service.
+    Its methods are the only things that can be awaited: there is no asyncio behind it.  When the connection is
+    gone the method that waits raises ConnectionResetError, and so does every write(), also after close(); it may
+    leave the function, and is no error of the service then.
     """
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, step: Callable[[], None]) -> None:
         self._connection = connection
+        self._step = step
         self._data = bytearray()
         self._ended = False
         self._wants = False
@@ -43,6 +51,8 @@ class Stream:
         """It waits until the client has taken some."""
         self._timer = False
         """It waits for a time."""
+        self._written = 0
+        """Of its turn."""
 
     @property
     def id(self) -> int:
@@ -54,6 +64,12 @@ class Stream:
     def peer(self) -> str:
         """The client's address."""
         said: str = self._connection.peer
+        return said
+
+    @property
+    def draining(self) -> bool:
+        """Whether the server is about to end: the function may end at its next good place."""
+        said: bool = self._connection.driver.server.draining
         return said
 
     async def read(self, most: int = LINE) -> bytes:
@@ -99,16 +115,25 @@ class Stream:
         return data
 
     async def write(self, data: Any) -> None:
-        """Send it; waits while the client is owed too much."""
-        if not self._connection.write(data) and self._connection.pending:
+        """Send it; waits while the client is owed too much, and for others now and then."""
+        connection = self._connection
+        has_room = connection.write(data)
+        if connection.is_closed():
+            # It would be thrown away, and a function that does nothing else would never end, nor wait.
+            raise ConnectionResetError("the connection is gone")
+        self._written += len(data) + _EACH
+        if not has_room:
             self._full = True
+            await _WAIT
+        elif self._written > TURN:
+            connection.driver.server.orders.give(self._step)
             await _WAIT
 
     async def sleep(self, seconds: float) -> None:
         """Wait for so long, by EVFILT_TIMER."""
         self._timer = True
-        self._control([kevent(_TIMERS + self.id, EVFILT_TIMER, EV_ADD | EV_ONESHOT, NOTE_NSECONDS,
-                              max(int(seconds * 1e9), 1), _Alarm(self))])  # fmt: skip
+        ident, flags = _TIMERS + self.id, EV_ADD | EV_ONESHOT
+        self._control([kevent(ident, EVFILT_TIMER, flags, NOTE_NSECONDS, nanoseconds(seconds), _Alarm(self))])
         await _WAIT
 
     def close(self) -> None:
@@ -138,7 +163,7 @@ class _Alarm(Handler):
     def ready(self, event: kevent) -> None:
         stream = self._stream
         stream._timer = False
-        stream._conversation.step()
+        stream._step()
 
 
 class Conversation:
@@ -149,12 +174,13 @@ class Conversation:
         self._stream: Any = None
         self._work: Any = None
         self._runs = False
+        self._gone = ""
+        """Why the connection is gone, which the function is still to be told."""
 
     def connected(self, connection: Any) -> None:
         """The function begins."""
         self._connection = connection
-        self._stream = Stream(connection)
-        self._stream._conversation = self
+        self._stream = Stream(connection, self.step)
         self._work = self._function(self._stream)
         self.step()
 
@@ -183,41 +209,56 @@ class Conversation:
             self._stream._full = False
             self.step()
 
+    def draining(self) -> bool:
+        """True while the function is at work, and does not wait for a client that is silent."""
+        return not (self._stream._wants and not self._stream._data)
+
     def closed(self, why: str) -> None:
         """The connection is gone; a function that waits is told."""
-        stream, work = self._stream, self._work
+        stream = self._stream
         if stream is not None and stream._timer:
-            stream._control([kevent(_TIMERS + stream.id, EVFILT_TIMER, EV_DELETE)])
-        if work is None or self._runs:
+            try:
+                stream._control([kevent(_TIMERS + stream.id, EVFILT_TIMER, EV_DELETE)])
+            except OSError:
+                pass  # ENOENT: it ran down, by an event of this very turn
+        self._gone = why
+        if not self._runs:
+            self._tell()
+
+    def _tell(self) -> None:
+        work, self._work = self._work, None
+        if work is None:
             return
-        self._work = None
         try:
-            if why in (SERVICE, STOPPED):
+            if self._gone in (SERVICE, STOPPED):
                 work.close()
             else:
-                work.throw(ConnectionResetError(f"the connection is gone: {why}"))
+                work.throw(ConnectionResetError(f"the connection is gone: {self._gone}"))
                 work.close()
         except (StopIteration, ConnectionError):
             pass  # it needed to know, and no more
 
-    def step(self, error: BaseException | None = None) -> None:
+    def step(self) -> None:
         """Run until it waits."""
         work = self._work
         if work is None or self._runs:
             return
         self._runs = True
+        self._stream._written = 0
         try:
-            waits = work.send(None) if error is None else work.throw(error)
-            if waits is not _WAIT:
-                waits = work.throw(RuntimeError("only the stream's own methods can be awaited in a service"))
+            if work.send(None) is not _WAIT:
+                foreign = RuntimeError("only the stream's own methods can be awaited in a service")
+                if work.throw(foreign) is not _WAIT:
+                    work.close()
+                    raise foreign
+            if self._gone:
+                self._tell()
         except StopIteration:
             self._work = None
             self._connection.close()
-        except ConnectionError:
+        except BaseException as failure:
             self._work = None
-            self._connection.abort()
-        except Exception as failure:
-            self._work = None
-            self._connection.failed(failure)
+            if not (isinstance(failure, ConnectionError) and self._connection.is_closed()):
+                self._connection.failed(failure)
         finally:
             self._runs = False

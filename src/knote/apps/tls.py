@@ -6,13 +6,18 @@ import ssl
 from pathlib import Path
 from typing import Any
 
-from knote.apps.states import TLS
+from knote.apps import pem
+from knote.apps.states import SILENT, TLS
 
 _WHOLE = 1 << 16
 
 
 class TlsError(ValueError):
-    """The certificate or the key cannot be used; the text says which file, and why."""
+    """A file cannot be used; the text says which, and why.  of: what it was to be, as Tls() names it."""
+
+    def __init__(self, text: str, of: str = "certificate") -> None:
+        super().__init__(text)
+        self.of = of
 
 
 class Tls:
@@ -37,12 +42,17 @@ class Tls:
         try:
             # A key with a pass phrase would stop and ask for it on the terminal.
             context.load_cert_chain(certificate, key, password=_no_password)
-            if clients is not None:
+        except TlsError:
+            raise
+        except (OSError, ValueError) as error:
+            of, file, words = pem.refused(error, certificate, key, "--tls-key")
+            raise TlsError(f"TLS: {file}: {words}", of) from None
+        if clients is not None:
+            try:
                 context.load_verify_locations(clients)
-                context.verify_mode = ssl.CERT_REQUIRED
-        except OSError as error:
-            which = error.filename or (f"{certificate} and {key}" if key else certificate)
-            raise TlsError(f"TLS: {which}: {error.strerror or error}") from None
+            except (OSError, ValueError) as error:
+                raise TlsError(f"TLS: {clients}: {pem.refused_authorities(error, clients)}", "clients") from None
+            context.verify_mode = ssl.CERT_REQUIRED
         return context
 
     def reload(self) -> None:
@@ -56,7 +66,7 @@ class Tls:
 
 
 def _no_password() -> str:
-    raise TlsError("TLS: the private key has a pass phrase: a server needs one without")
+    raise TlsError("TLS: the private key has a pass phrase: a server needs one without", "key")
 
 
 class Session:
@@ -68,6 +78,7 @@ class Session:
         self._out = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._out, server_side=True)
         self._greeted = False
+        self._since = connection.seen
 
     @property
     def tls(self) -> ssl.SSLObject:
@@ -78,26 +89,40 @@ class Session:
         """Bytes of the socket have come."""
         connection = self._connection
         self._in.write(data)
+        while not connection.is_closed():
+            plain = self._next()
+            if plain is None:
+                return
+            if not plain:
+                connection.ended()
+                return
+            connection.plain(plain)  # what the service raises is its own, also where that is TLS of its own
+
+    def _next(self) -> bytes | None:
+        """Bytes as the client meant them; b"" at its end; None when more has to come first, or all is over."""
+        connection = self._connection
         try:
             if not self._greeted:
                 self._tls.do_handshake()
                 self._greeted = True
                 self._flush()
-                connection.begin()
-            while not connection.is_closed():
-                plain = self._tls.read(_WHOLE)
-                if not plain:
-                    connection.ended()
-                    return
-                connection.plain(plain)
+                connection.driver.server.greet(connection)
+                if connection.is_closed():
+                    return None
+            return self._tls.read(_WHOLE)
         except ssl.SSLWantReadError:
             self._flush()
+            if not self._greeted:  # half of a greeting is no first byte
+                connection.seen = self._since
+                connection.flags |= SILENT
+            return None
         except ssl.SSLZeroReturnError:
             self._flush()
-            connection.ended()
+            return b""
         except ssl.SSLError:
             self._flush()  # the alert that says why
             connection.finish(TLS)
+            return None
 
     def seal(self, data: Any) -> bytes:
         """What is to go out for these bytes, one at least."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from knote import kqueue
 from knote.apps.handler import deliver
-from knote.apps.runner import Runner
+from knote.apps.runner import KEPT, Runner
 from knote.apps.signals import StopSignals
 
 if TYPE_CHECKING:
@@ -21,6 +23,10 @@ TIMED_OUT: Final = 124
 _MANY: Final = 64
 
 
+def _nothing(error: OSError) -> None:
+    pass
+
+
 class Wait:
     """One wait.
 
@@ -28,7 +34,9 @@ class Wait:
     each once.  tell(fact): called for each.  command: run because of facts (see Runner); without conditions it is
     run at once, and its end is what is waited for.  timeout: seconds, or None; then a command that runs is ended.
     stops: signals that end the wait.
+    complain: gets the error of a command that cannot be run.
     run() gives the exit status: 0, the command's, TIMED_OUT, or 128 + the number of the signal that ended it.
+    ended_by: that number, once it has run; 0: none.
     Main thread only, for the signals.
     """
 
@@ -46,6 +54,7 @@ class Wait:
         timeout: float | None = None,
         stops: tuple[int, ...] = (),
         engine: str | None = None,
+        complain: Callable[[OSError], None] = _nothing,
     ) -> None:
         self._conditions = conditions
         self._count = count
@@ -59,6 +68,9 @@ class Wait:
         self._timeout = timeout
         self._stops = stops
         self._engine = engine
+        self._complain = complain
+        self.ended_by = 0
+        self._facts: deque[Fact] = deque(maxlen=KEPT)
         self._told = 0
         self._enough = False
         self._late = False
@@ -73,9 +85,11 @@ class Wait:
                     queue,
                     self._command,
                     restart=self._restart,
+                    group=self._restart or (self._timeout is not None and not _at_a_prompt()),
                     debounce_ms=self._debounce,
                     pass_fds=self._fds,
                     ended=self._command_ended,
+                    complain=self._complain,
                 )
             try:
                 self._loop(queue)
@@ -84,6 +98,7 @@ class Wait:
                     self._runner.close()
                 for condition in self._conditions:
                     condition.close()
+            self.ended_by = stopped.number
             if stopped.number:
                 return 128 + stopped.number
             if self._late:
@@ -92,10 +107,15 @@ class Wait:
 
     def _loop(self, queue: kqueue) -> None:
         end = None if self._timeout is None else monotonic() + self._timeout
-        if self._runner is not None and (self._restart or not self._conditions):
+        # sorted() keeps the order of the rest.
+        conditions = sorted(self._conditions, key=lambda condition: not condition.early)
+        early = sum(condition.early for condition in conditions)
+        for condition in conditions[:early]:
+            condition.begin(queue, self._teller(condition))
+        if self._runner is not None and (self._restart or not conditions):
             self._runner.start()
-            self._enough = not self._conditions and not self._restart
-        for condition in self._conditions:
+            self._enough = not conditions and not self._restart
+        for condition in conditions[early:]:
             condition.begin(queue, self._teller(condition))
         while not self._is_over():
             left = None if end is None else max(0.0, end - monotonic())
@@ -130,8 +150,11 @@ class Wait:
             self._enough = not self._missing
         elif self._count:
             self._enough = self._told >= self._count
-        if self._runner is not None and (self._enough or not self._every):
-            self._runner.because(fact)
+        if self._runner is not None:
+            self._facts.append(fact)
+            if self._enough or not self._every:
+                self._runner.because(self._facts)
+                self._facts.clear()
 
     def _command_ended(self) -> None:
         if self._restart and self._enough and self._runner is not None:
@@ -143,3 +166,13 @@ class Wait:
         if self._runner is not None:
             self._runner.forget()
             self._runner.stop()
+
+
+def _at_a_prompt() -> bool:
+    """Whether a person started us, and may want to talk to the command: a group in the background cannot read the
+    terminal.  Else it has one of its own, as with timeout(1): what it has started must end with it, or whoever
+    reads its output waits on."""
+    try:
+        return os.tcgetpgrp(0) == os.getpid()
+    except OSError:
+        return False  # no terminal, or not ours

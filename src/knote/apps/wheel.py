@@ -90,8 +90,9 @@ class Wheel(Handler):
             here = self._slots[slot]
             if not here:
                 continue
-            self._slots[slot] = []
-            for connection in here:
+            while here:
+                # Out of it before its service hears of its end, which may end others that stand here as well.
+                connection = here.pop()
                 connection.slot = -1
                 silent = connection.flags & SILENT and self._first
                 allowed = self._first if silent else self._idle
@@ -102,3 +103,4 @@ class Wheel(Handler):
                     connection.drop(FIRST_BYTE if silent else IDLE)
                 else:
                     self._put(connection)
+            self._slots[slot] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from knote.cli.say import say, show
 
@@ -12,10 +12,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Parser(argparse.ArgumentParser):
-    """For one verb.  wrong: the exit status of a command line that cannot be read."""
+class WrongArguments(ValueError):
+    """What Parser.check() found wrong."""
 
-    def __init__(self, verb: str, description: str, examples: str, *, wrong: int = 2, engine: bool = True) -> None:
+
+ENGINE: Final = "the kernel mechanism under the kqueue (default: $KNOTE_ENGINE, or the best there is)"
+
+
+class Parser(argparse.ArgumentParser):
+    """For one verb.  wrong: the exit status of a command line that cannot be read.  engine: what --engine is for,
+    "" for none."""
+
+    def __init__(
+        self, verb: str, description: str, examples: str, *, wrong: int = 2, engine: str = ENGINE
+    ) -> None:
         super().__init__(
             prog=f"knote {verb}",
             description=description,
@@ -24,20 +34,32 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
         self._wrong = wrong
+        self._checks = False
+        self.elsewhere: Callable[[str, int], object] | None = None
+        """Takes what is wrong, and the exit status, where nobody reads it at stderr."""
         if engine:
-            self.add_argument(
-                "--engine",
-                metavar="NAME",
-                help="the kernel mechanism under the kqueue (default: $KNOTE_ENGINE, or the best there is)",
-            )
+            self.add_argument("--engine", metavar="NAME", help=engine)
 
     def print_help(self, file: Any = None) -> None:
         """To standard output."""
         show(self.format_help())
 
+    def check(self, words: list[str]) -> argparse.Namespace:
+        """parse_args() that raises WrongArguments instead of ending the program."""
+        self._checks = True
+        try:
+            return self.parse_args(words)
+        finally:
+            self._checks = False
+
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where to read on."""
-        say(f"{self.prog}: {message}\nTry '{self.prog} --help'.")
+        if self._checks:
+            raise WrongArguments(message)
+        if self.elsewhere is not None:
+            self.elsewhere(message, self._wrong)
+        else:
+            say(f"{self.prog}: {message}\nTry '{self.prog} --help'.")
         sys.exit(self._wrong)
 
 
@@ -101,3 +123,17 @@ def seconds(text: str) -> float:
     if not 0 <= value < 1e9:
         raise argparse.ArgumentTypeError(f"{text!r} is no time: write seconds, or 300ms, 5s, 2m, 1h")
     return value
+
+
+def at_least(kind: Callable[[str], float], least: float) -> Callable[[str], float]:
+    """For type=: int or float, and not less.  A file of options has a number there, too."""
+
+    def read(text: str) -> float:
+        value = kind(text)
+        if not least <= value < 1 << 31:
+            raise argparse.ArgumentTypeError(f"{text}: must be {least:g} or more, and below {1 << 31}")
+        return value
+
+    read.__name__ = kind.__name__  # argparse names it: invalid int value
+    read.number = True  # type: ignore[attr-defined]
+    return read

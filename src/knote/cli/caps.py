@@ -33,7 +33,7 @@ _HEADS["system"] = ("system", "", "")
 
 def run(arguments: list[str], closed: frozenset[int]) -> int:
     """The exit status."""
-    parser = Parser("caps", _DESCRIPTION, _EXAMPLES, engine=False)
+    parser = Parser("caps", _DESCRIPTION, _EXAMPLES, engine="")
     parser.add_argument("words", nargs="*", metavar="WORD", help="only what has this in its name, in any case")
     parser.add_argument("--json", action="store_true", help="JSON, for programs")
     parser.add_argument("--probe-io-uring", action="store_true", help="ask for io_uring, too")

@@ -20,7 +20,7 @@ It needs shtab: pip install 'knote[pages]'."""
 
 def run(arguments: list[str], closed: frozenset[int]) -> int:
     """The exit status."""
-    parser = Parser("completion", _DESCRIPTION, _EXAMPLES, engine=False)
+    parser = Parser("completion", _DESCRIPTION, _EXAMPLES, engine="")
     parser.add_argument("shell", choices=("bash", "zsh", "fish", "tcsh"), help="which shell")
     asked = parser.parse_args(arguments)
     from knote.cli.pages import completion

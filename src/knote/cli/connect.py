@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from knote.cli.arguments import Parser, file, seconds
@@ -51,6 +52,7 @@ def parser() -> Parser:
     half.add_argument("-N", action="store_true", help="close the sending side at the end of input: the default")
     half.add_argument("--keep-open", action="store_true", help="leave it open: some take that for a hang-up")
     half.add_argument("--whole", action="store_true", help="wait for the end of input, whoever ended before")
+    half.add_argument("--leave", action="store_true", help="end with the server, whatever input is still to come")
     half.add_argument("-q", "--linger", metavar="TIME", type=seconds, help="end so long after the end of input")
     mode = made.add_argument_group("terminals").add_mutually_exclusive_group()
     mode.add_argument("--line", action="store_true", help="lines, edited by the terminal: the default")
@@ -75,6 +77,7 @@ def run(arguments: list[str], closed: frozenset[int]) -> int:
         say("knote connect: standard output is closed: there is no place for what the server says (>/dev/null?)")
         return 1
     from knote.apps.client import ConnectError, Manners, talk
+    from knote.apps.legible import harmless, plain
 
     finish: list[Callable[[], None]] = []
 
@@ -92,19 +95,22 @@ def run(arguments: list[str], closed: frozenset[int]) -> int:
             listen=_announce if asked.listen else None,
             tls=_context(command, asked),
             tls_name=asked.servername,
-            manners=Manners(not asked.keep_open, asked.linger, asked.idle or None, asked.whole),
+            manners=Manners(
+                not asked.keep_open, asked.linger, asked.idle or None, asked.whole, False if asked.leave else None
+            ),
             raw=asked.raw,
             program=asked.exec,
             attend=attend,
+            screen_ended=_close_stdout,
         )
     except BrokenPipeError as error:
         if error.filename is not None and error.filename.startswith("standard output"):
             raise
-        say(f"knote connect: {error.filename}: {error.strerror}")
+        say(f"knote connect: {plain(error.filename)}: {error.strerror}")
     except ConnectError as error:
-        say(f"knote connect: {error.strerror}")
+        say(f"knote connect: {harmless(str(error.strerror))}")
     except OSError as error:
-        say(f"knote connect: {error.filename or host or port}: {error.strerror}")
+        say(f"knote connect: {plain(error.filename or host or port)}: {error.strerror}")
     except ValueError as error:  # the engine
         command.error(str(error))
     finally:
@@ -128,6 +134,8 @@ def _place(command: Parser, asked: argparse.Namespace) -> tuple[str, str]:
         command.error(str(error))
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
+    if not port:
+        command.error(f"{host or 'HOST'} '': a port is wanted, such as 7000 or http")
     if port.isdigit() and int(port) > 65535:
         command.error(f"port {port}: the highest one is 65535")
     return host or "localhost", port
@@ -147,6 +155,8 @@ def _agree(command: Parser, asked: argparse.Namespace) -> None:
 
         if address.unix_path(asked.host) is not None:
             command.error("--tls over a UNIX socket needs --servername NAME (or --insecure): a path names nobody")
+    if asked.leave and (asked.whole or asked.exec is not None):
+        command.error("--leave is the opposite of --whole, which --exec implies: leave it out")
     if asked.exec is not None and (asked.raw or asked.progress):
         command.error("--exec takes the place of the terminal: leave --raw and --progress out")
 
@@ -156,15 +166,27 @@ def _context(command: Parser, asked: argparse.Namespace) -> ssl.SSLContext | Non
         return None
     import ssl
 
+    from knote.apps import pem
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if asked.listen else ssl.PROTOCOL_TLS_CLIENT)
-    for name, load in (("ca", context.load_verify_locations), ("cert", context.load_cert_chain)):
+    for name in ("ca", "cert", "key"):
         path = getattr(asked, name)
-        if path is None:
-            continue
         try:
-            load(path, *([asked.key] if name == "cert" and asked.key else []))
+            if path is not None:
+                open(path, "rb").close()  # ssl does not say which of two it has not found
         except OSError as error:
-            command.error(f"--{name} {path}: {error.strerror or error.args[-1]}; it must be a PEM file")
+            command.error(f"--{name} {path}: {error.strerror}")
+    try:
+        if asked.ca is not None:
+            context.load_verify_locations(asked.ca)
+    except ssl.SSLError as error:
+        command.error(f"--ca {asked.ca}: {pem.refused_authorities(error, asked.ca)}")
+    try:
+        if asked.cert is not None:
+            context.load_cert_chain(asked.cert, asked.key)
+    except ssl.SSLError as error:
+        of, where, words = pem.refused(error, asked.cert, asked.key, "--key")
+        command.error(f"--{'key' if of == 'key' and asked.key else 'cert'} {where}: {words}")
     if asked.listen:
         if asked.ca:
             context.verify_mode = ssl.CERT_REQUIRED  # clients must show one, too
@@ -177,12 +199,20 @@ def _context(command: Parser, asked: argparse.Namespace) -> ssl.SSLContext | Non
     return context
 
 
+def _close_stdout() -> None:
+    # Who reads what the server says should see its end, though we may go on sending.
+    null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    os.dup2(null, 1)
+    os.close(null)
+
+
 def _announce(where: str) -> None:
-    say(f"knote connect: listening on {where}")
+    from knote.apps.legible import plain
+
+    say(f"knote connect: listening on {plain(where)}")
 
 
 def _show_progress(queue: kqueue, session: Session) -> Callable[[], None]:
-    import os
     import stat
 
     from knote.apps.record import Record, Tally

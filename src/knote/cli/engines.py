@@ -39,9 +39,12 @@ _WORDS: Final = {
     "level": ("tells states", "tells no states"),
     "oneshot": ("disarms by itself", ""),
     "batches_changes": ("makes many changes in one system call", "makes each change by a system call"),
-    "sees_close": ("forgets closed descriptors", "asks at each event whether the number is the same file"),
+    "sees_close": ("forgets closed descriptors", "finds out of closed descriptors when they are asked for"),
+    "by_number": ("asks at each event whether the number is the same file", ""),
     "pollable": ("has a descriptor that others can wait on", "has no descriptor that others can wait on"),
-    "ordered": ("keeps the order in which things became true", "reports in order of registration"),
+    "ordered": ("keeps the order in which things became true", "reports in an order of its own"),
+    "late": ("is told of some things a little late, and asks epoll for them", ""),
+    "misses": ("is not told of all, and asks epoll before it sleeps", ""),
     "needs_compiled": ("needs the compiled build", ""),
     "holds_files": ("keeps files open after they were closed", ""),
     "single_thread": ("serves one thread", ""),
@@ -105,7 +108,7 @@ def _text(report: dict[str, Any], why: bool, cut: bool) -> str:
     text += f"\n* {chosen['name']} is taken: {chosen['why']}.\n"
     if why:
         for row in rows:
-            text += f"\n{row['name']}\n" + "".join(f"  {line}\n" for line in _reasons(row))
+            text += f"\n{row['name']}\n" + "".join(f"  {line}\n" for line in _reasons(row, chosen["name"]))
     if not cut:
         elsewhere = [(row["name"], row["run by"]) for row in report["elsewhere"]]
         text += "\n" + _columns([("elsewhere", "run by"), *elsewhere])
@@ -116,7 +119,7 @@ def _star(row: dict[str, Any]) -> str:
     return f"{row['name']} *" if row["chosen"] else str(row["name"])
 
 
-def _reasons(row: dict[str, Any]) -> list[str]:
+def _reasons(row: dict[str, Any], chosen: str) -> list[str]:
     traits = row["traits"]
     said = [words[not traits[name]] for name, words in _WORDS.items()]
     lines = [words for words in said if words]
@@ -127,6 +130,8 @@ def _reasons(row: dict[str, Any]) -> list[str]:
         lines.insert(0, f"cannot be had here: {row['why']}")
     elif row["why"]:
         lines.insert(0, f"by name only: {row['why']}")
+    elif not row["chosen"]:
+        lines.insert(0, f"could be taken by itself, and is not, since {chosen!r} is")
     return lines
 
 

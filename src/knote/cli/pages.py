@@ -71,8 +71,11 @@ def man(verb: str = "") -> str:
     lines = str(page).splitlines()
     title = f'.TH "{name.upper()}" "1" "" "knote {knote.__version__}" "knote"'
     lines[:3] = [title, ".SH NAME", f"{name} \\- {text}"]
+    examples, _, status = examples.partition("\n\nThe exit status ")
     if examples:
         lines += [".SH EXAMPLES", ".nf", *(_literal(line) for line in examples.splitlines()), ".fi"]
+    if status:
+        lines += [".SH EXIT STATUS", *(_literal(line) for line in f"The exit status {status}".splitlines())]
     lines += [".SH SEE ALSO", ", ".join([*(f"{other}(1)" for other in others), "kqueue(2)"])]
     return "\n".join(lines) + "\n"
 

@@ -6,7 +6,11 @@ import os
 
 
 def say(text: str) -> None:
-    """A line on standard error."""
+    """Lines on standard error; nothing in them is for a terminal to obey."""
+    if not text.isprintable():
+        from knote.apps.legible import harmless
+
+        text = harmless(text, but="\n\t")
     data = (text + "\n").encode(errors="backslashreplace")
     try:
         while data:
@@ -23,23 +27,24 @@ def show(text: str) -> None:
     if sys.stdout is None:
         return
     try:
-        sys.stdout.write(text)
+        encoding = sys.stdout.encoding or "utf-8"  # of a StringIO, which takes the place of one, it is None
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
         sys.stdout.flush()
     except OSError as error:
         sys.stdout = None  # Python would try again at its end, and complain in its own words
         raise OSError(error.errno, error.strerror, "standard output") from None
 
 
-def quoted(name: str) -> str:
-    """A file name as a shell would read it: as it is, or in quotes."""
-    if name in ("-", "standard output"):
-        return name
-    import shlex  # and with it re
-
-    return shlex.quote(name)
+_OURS = ("-", "standard output")
+"""No names of a user's, which a shell would have to read."""
 
 
 def failure(error: OSError) -> str:
     """'NAME: No such file or directory'."""
     words = error.strerror or str(error)
-    return f"{quoted(os.fsdecode(error.filename))}: {words}" if error.filename else words
+    if error.filename is None:
+        return words
+    from knote.apps.legible import quoted
+
+    name = os.fsdecode(error.filename)
+    return f"{name if name in _OURS else quoted(name)}: {words}"

@@ -9,8 +9,10 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
-from knote import EV_ADD, EVFILT_SIGNAL, EVFILT_TIMER, kevent
+from knote import EV_ADD, EVFILT_TIMER, kevent
+from knote.apps import held
 from knote.apps.handler import Handler
+from knote.apps.legible import plain
 from knote.cli.say import say
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from knote import kqueue
     from knote.apps.record import Record, Tally
 
+_DUMB = ("dumb", "unknown")
+"""Terminals on which nothing can be drawn over: rich would say nothing before the end."""
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -45,7 +49,7 @@ def line(name: str, count: int, size: int | None, seconds: float) -> str:
         words[:1] = [f"{size_text(count)} of {size_text(size)}", f"{min(100, 100 * count // size)} %"]
         if count and rate:
             words.append(f"ETA {time_text(max(0, size - count) / rate + 0.5)}")
-    return f"{name}: {', '.join(words)}"
+    return f"{plain(name)}: {', '.join(words)}"
 
 
 def lines(tally: Tally) -> str:
@@ -108,15 +112,15 @@ def watch(queue: kqueue, tally: Tally, *, progress: bool, as_json: bool) -> Call
     def show() -> None:
         say(json.dumps({"event": "status", **as_dict(tally)}) if as_json else lines(tally))
 
-    changes = []
     if signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL:
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # it would end us; a knote sees what is ignored, too
-    changes.append(kevent(signal.SIGUSR1, EVFILT_SIGNAL, EV_ADD, 0, 0, _Status(show)))
+        # It would end us.  Not SIG_IGN, which throws away what is pending.
+        signal.signal(signal.SIGUSR1, lambda number, frame: None)
+    if held.attach(queue, signal.SIGUSR1, _Status(show)):
+        show()
     finish = None
     if progress:
         every, draw, finish = _display(tally, show, as_json=as_json)
-        changes.append(kevent(id(tally), EVFILT_TIMER, EV_ADD, 0, every, _Status(draw)))
-    queue.control(changes, 0)
+        queue.control([kevent(id(tally), EVFILT_TIMER, EV_ADD, 0, every, _Status(draw))], 0)
     return finish
 
 
@@ -126,7 +130,7 @@ def _display(
     """Milliseconds, what to do each time, and at the end: bars where people look, else a line a second."""
     if as_json:
         return 1000, show, None
-    if sys.stderr is not None and sys.stderr.isatty():
+    if sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") not in _DUMB:
         try:
             from knote.cli.bars import Bars
         except ImportError:  # rich, which the extra `progress` brings

@@ -2,106 +2,58 @@
 
 from __future__ import annotations
 
-import argparse
-import signal
-from typing import TYPE_CHECKING, Any
-
-from knote.apps.conditions.condition import Condition, ConditionError
-from knote.cli.arguments import Parser, file, seconds
+from knote.apps import held
 from knote.cli.say import failure, say, show
 
+TYPE_CHECKING = False  # typing, argparse and signal take their time, and a signal that is waited for may come now
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import argparse
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any
 
+    from knote.apps.conditions.condition import Condition
     from knote.apps.conditions.fact import Fact
-
-_DESCRIPTION = """\
-Wait for any number of things at once: descriptors, files, processes, signals, times, mounts, interfaces, servers.
-Each that happens is a line. Without --all or --count it ends with the first. Behind -- stands a COMMAND, which is
-run for each event, with $KNOTE_EVENT, _SUBJECT, _WHAT, _DATA and _JSON in its environment."""
-
-_EXAMPLES = """\
-  knote wait --exists /run/db.pid --timeout 30s    until a file is there, half a minute at most
-  knote wait --connect localhost:5432              until a server answers
-  knote wait --pid 4711 --signal USR1              until a process ends, or a signal comes
-  knote wait --all --gone lock --every 1h          each of them once
-  knote wait --file main.c --file util.c -- make   run make whenever one of them is saved
-  knote wait --restart --file app.py -- python app.py
-  knote wait --timeout 10s -- slow-command         as timeout(1)
-  knote wait --read 0 --timer 5s <>/dev/ttyS0      input, or five seconds
-
-The exit status is 0 when it has happened, 124 when --timeout was over first, 128 + N when signal N came, 1 when it
-cannot happen, 2 for a wrong command line; with a COMMAND it is that of its last run."""
-
-
-class _Add(argparse.Action):
-    """Conditions in the order of the command line."""
-
-    def __call__(self, parser: Any, namespace: Any, values: Any, option: str | None = None) -> None:
-        assert option is not None
-        kept = list(namespace.conditions or [])
-        kept.append((option.removeprefix("--"), values))
-        namespace.conditions = kept
-
-
-def parser() -> Parser:
-    """What the command line takes."""
-    made = Parser("wait", _DESCRIPTION, _EXAMPLES)
-    made.set_defaults(conditions=[])
-    group = made.add_argument_group("what to wait for, each any number of times")
-    for name, word, text in (
-        ("read", "FD", "there is something to read, or the end; a number that the shell opened (0: stdin)"),
-        ("write", "FD", "there is room to write"),
-        ("file", "PATH", "a file is written to, or a directory's entries change; renamed, replaced, removed"),
-        ("exists", "PATH", "something is there"),
-        ("gone", "PATH", "nothing is there"),
-        ("pid", "PID", "a process has ended, anybody's"),
-        ("signal", "NAME", "a signal came: USR1, HUP, 10 ..."),
-        ("timer", "TIME", "so much time has passed: 5s, 300ms, 2m, 1h"),
-        ("every", "TIME", "again and again"),
-        ("link", "IFACE", "a network interface comes up, goes down, is gone"),
-        ("connect", "HOST:PORT", "a server takes connections; also a UNIX socket's path"),
-        ("no-connect", "HOST:PORT", "it does not, or does no more"),
-    ):
-        option = group.add_argument(f"--{name}", metavar=word, action=_Add, help=text)
-        if word == "PATH":
-            file(option)
-    group.add_argument("--mount", nargs=0, action=_Add, help="something is mounted or unmounted")
-    until = made.add_argument_group("until when")
-    kind = until.add_mutually_exclusive_group()
-    kind.add_argument("--any", action="store_true", help="one of them has happened: the default without COMMAND")
-    kind.add_argument("--all", action="store_true", help="each of them has happened")
-    kind.add_argument("--count", metavar="N", type=_count, help="so many events; 0: for ever, as with COMMAND")
-    until.add_argument("--timeout", metavar="TIME", type=seconds, help="give up then")
-    made.add_argument("--json", action="store_true", help="each event as a line of JSON")
-    made.add_argument("--verbose", "-v", action="store_true", help="with COMMAND: the events on standard error")
-    made.add_argument("--restart", action="store_true", help="keep COMMAND running; events restart it")
-    made.add_argument(
-        "--debounce", metavar="TIME", type=seconds, help="events within it are one run (default: 50ms with --file)"
-    )
-    return made
+    from knote.cli.arguments import Parser
 
 
 def run(arguments: list[str], closed: frozenset[int]) -> int:
     """The exit status."""
+    place = arguments.index("--") if "--" in arguments else len(arguments)
+    arguments, words = arguments[:place], arguments[place:]
+    held.hold(_signals(arguments))
+    try:
+        # But for the wait itself, which has a handler.
+        return held.interruptible(lambda: _run(arguments, words, closed))
+    finally:
+        held.drop()
+
+
+def _run(arguments: list[str], words: list[str], closed: frozenset[int]) -> int:
+    import signal
+
+    from knote.apps.conditions.condition import ConditionError
+    from knote.apps.conditions.events import Signal
+    from knote.apps.legible import harmless
+    from knote.apps.runner import status_of
     from knote.apps.wait import Wait
+    from knote.cli.wait_line import parser
 
     command = parser()
-    words: list[str] = []
-    if "--" in arguments:
-        place = arguments.index("--")
-        arguments, words = arguments[:place], arguments[place + 1 :]
+    asked = command.parse_args(arguments)
+    if words:
+        del words[0]
         if not words:
             command.error("behind -- stands the command to run")
-    asked = command.parse_args(arguments)
     if not asked.conditions and not words:
         command.error("nothing to wait for: --exists PATH, --pid PID, --timer 5s ...")
     if asked.restart and not words:
         command.error("--restart needs a command: -- COMMAND")
     try:
-        conditions = [_made(kind, value, command) for kind, value in asked.conditions]
+        conditions = _once(_made(kind, value, command, closed) for kind, value in asked.conditions)
         stops = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-        status = Wait(
+        if words:
+            stops.add(signal.SIGQUIT)  # what has a group of its own would stay behind
+        wait = Wait(
             conditions,
             count=_enough(asked, words),
             every=asked.all,
@@ -111,23 +63,35 @@ def run(arguments: list[str], closed: frozenset[int]) -> int:
             debounce_ms=round(_debounce(asked) * 1000),
             pass_fds=_descriptors(asked.conditions),
             timeout=asked.timeout,
-            stops=tuple(stops - {condition.number for condition in conditions if hasattr(condition, "number")}),
+            stops=tuple(stops - {condition.number for condition in conditions if isinstance(condition, Signal)}),
             engine=asked.engine,
-        ).run()
+            complain=_complain,
+        )
+        status = wait.run()
     except ConditionError as error:
-        say(f"knote wait: {error}")
+        say(f"knote wait: {harmless(str(error))}")
         return 1
-    except FileNotFoundError as error:
-        say(f"knote wait: {failure(error)}")
-        return 127 if words and error.filename == words[0] else 1
-    except PermissionError as error:
-        say(f"knote wait: {failure(error)}")
-        return 126 if words and error.filename == words[0] else 1
+    except BrokenPipeError:
+        raise  # who read what we say has left
+    except OSError as error:
+        _complain(error)
+        return status_of(error) if words and error.filename == words[0] else 1
     except ValueError as error:  # the engine
         command.error(str(error))
-    if status == 128 + signal.SIGINT and not words:
+    if wait.ended_by == signal.SIGINT:
         raise KeyboardInterrupt
     return status
+
+
+def _signals(arguments: Sequence[str]) -> Iterator[int]:
+    """What --signal asks for, before there is time to read the command line in earnest."""
+    for i, word in enumerate(arguments):
+        option, equals, name = word.partition("=")
+        if option == "--signal":
+            try:
+                yield held.numbered(name if equals else "".join(arguments[i + 1 : i + 2]))
+            except ValueError:
+                pass  # it will be told
 
 
 def _enough(asked: argparse.Namespace, words: Sequence[str]) -> int:
@@ -142,27 +106,59 @@ def _debounce(asked: argparse.Namespace) -> float:
     return 0.05 if any(kind == "file" for kind, _ in asked.conditions) else 0.0
 
 
-def _made(kind: str, value: Any, command: Parser) -> Condition:
+def _made(kind: str, value: Any, command: Parser, closed: frozenset[int]) -> Condition:
     if kind in ("connect", "no-connect"):
         from knote.apps.conditions.peer import Peer
 
         return Peer(value, kind)
     if kind in ("file", "exists", "gone"):
+        if not value:
+            command.error(f"--{kind} '': a path is wanted")
         from knote.apps.conditions import paths
 
         return paths.Changed(value) if kind == "file" else paths.There(value, kind)
     from knote.apps.conditions import events
 
     if kind in ("timer", "every"):
+        from argparse import ArgumentTypeError
+
+        from knote.cli.arguments import seconds
+
         try:
-            return events.Clock(seconds(value), value, kind)
-        except argparse.ArgumentTypeError as error:
+            period = seconds(value)
+        except ArgumentTypeError as error:
             command.error(f"--{kind}: {error}")
+        if kind == "every" and not period:
+            command.error(f"--every {value}: must be above 0")
+        return events.Clock(period, value, kind)
     if kind == "mount":
         return events.Mount()
-    if kind in ("read", "write", "pid") and not value.isdigit():
-        command.error(f"--{kind} {value}: a number is wanted")
+    if kind in ("read", "write", "pid"):
+        least = 1 if kind == "pid" else 0
+        if not (value.isascii() and value.isdigit() and least <= int(value[:11]) < 1 << 31):
+            command.error(f"--{kind} {value}: a number is wanted, {least} or more and below {1 << 31}")
+        if kind != "pid" and (int(value) in closed or not _is_open(int(value))):
+            raise events.not_open(kind, int(value))  # what may be there later, we have put there
     return events.MAKERS[kind](value)
+
+
+def _complain(error: OSError) -> None:
+    say(f"knote wait: {failure(error)}")
+
+
+def _is_open(number: int) -> bool:
+    import os
+
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+
+def _once(conditions: Iterable[Condition]) -> list[Condition]:
+    """Of those that say the same, one: a process whose number was given twice ends once."""
+    return list({(condition.kind, condition.subject): condition for condition in conditions}.values())
 
 
 def _teller(asked: argparse.Namespace, words: Sequence[str]) -> Any:
@@ -178,11 +174,3 @@ def _teller(asked: argparse.Namespace, words: Sequence[str]) -> Any:
 
 def _descriptors(conditions: Sequence[tuple[str, Any]]) -> list[int]:
     return [int(value) for kind, value in conditions if kind in ("read", "write") and int(value) > 2]
-
-
-def _count(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of events")
-    return int(text)
-
-

@@ -23,9 +23,11 @@ class Condition(Handler):
 
     kind, subject: as in its facts.  spent: it cannot happen (again).  begin() may tell of it at once, where it is
     so already; ready() tells of what came.  close() gives descriptors back; it may be called at any time.
+    early: it begins before a command is started, which would inherit what it changes of the process until then.
     """
 
     kind = ""
+    early = False
 
     def __init__(self, subject: str = "") -> None:
         self.subject = subject

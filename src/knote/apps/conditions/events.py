@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import signal
 import socket
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +18,6 @@ from knote import (
     EVFILT_NETDEV,
     EVFILT_PROC,
     EVFILT_READ,
-    EVFILT_SIGNAL,
     EVFILT_TIMER,
     EVFILT_WRITE,
     NOTE_EXIT,
@@ -26,12 +27,20 @@ from knote import (
     NOTE_NSECONDS,
     kevent,
 )  # fmt: skip
+from knote.apps import held
 from knote.apps.conditions.condition import Condition, ConditionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MOUNTS: Final = "/proc/self/mountinfo"
+_OCTAL: Final = re.compile(rb"\\([0-3][0-7]{2})")
+
+
+def not_open(kind: str, number: int, code: int = errno.EBADF) -> ConditionError:
+    """For "read" or "write" of a descriptor that is not there."""
+    hint = f"; the shell opens it: {number}{'<' if kind == 'read' else '>'}FILE"
+    return ConditionError(f"--{kind} {number}: {os.strerror(code)}{hint}")
 
 
 class Descriptor(Condition):
@@ -48,8 +57,7 @@ class Descriptor(Condition):
         try:
             self.queue.control([kevent(self.number, which, EV_ADD | EV_CLEAR, udata=self)], 0)
         except OSError as error:
-            hint = f"; the shell opens it: {self.number}{'<' if self.kind == 'read' else '>'}FILE"
-            raise ConditionError(f"--{self.kind} {self.number}: {os.strerror(error.errno or 0)}{hint}") from None
+            raise not_open(self.kind, self.number, error.errno or 0) from None
 
     def ready(self, event: kevent) -> None:
         """Handler.ready()"""
@@ -97,6 +105,7 @@ class Signal(Condition):
     run finds it as we found it, which it would not if it were ignored (execve(2))."""
 
     kind = "signal"
+    early = True
 
     def __init__(self, number: int) -> None:
         named = number < signal.SIGRTMIN
@@ -108,14 +117,19 @@ class Signal(Condition):
         """Condition.start()"""
         try:
             self._before = signal.signal(self.number, _nothing)
-            self.queue.control([kevent(self.number, EVFILT_SIGNAL, EV_ADD, udata=self)], 0)
+            came = held.attach(self.queue, self.number, self)
         except (OSError, ValueError) as error:
             words = error.strerror if isinstance(error, OSError) else str(error)
             raise ConditionError(f"--signal {self.subject}: {words}") from None
+        if came:
+            self._came(came)
 
     def ready(self, event: kevent) -> None:
         """Handler.ready()"""
-        self.tell("came" if event.data == 1 else f"came {event.data} times", data=event.data)
+        self._came(event.data)
+
+    def _came(self, times: int) -> None:
+        self.tell("came" if times == 1 else f"came {times} times", data=times)
 
     def close(self) -> None:
         """Condition.close()"""
@@ -164,19 +178,20 @@ class Mount(Condition):
     def ready(self, event: kevent) -> None:
         """Handler.ready().  Which it was, the table says; a remount changes no line's name."""
         before, self._points = self._points, _mounts()
-        for point in sorted(self._points - before):
+        for _, point in sorted(self._points - before, key=lambda pair: pair[1]):
             self.tell("mounted", point)
-        for point in sorted(before - self._points):
+        for _, point in sorted(before - self._points, key=lambda pair: pair[1]):
             self.tell("unmounted", point)
         if before == self._points:
             self.tell("changed")
 
 
-def _mounts() -> set[str]:
-    # Field 1 is the mount's own number: two on one place are two.  proc_pid_mountinfo(5)
-    with open(MOUNTS) as table:
-        rows = [line.split(" ", 5) for line in table]
-    return {row[4].encode().decode("unicode_escape") for row in rows}
+def _mounts() -> set[tuple[bytes, str]]:
+    # Field 1 is the mount's own number: two on one place are two.  What is no print, and a blank, is octal, and
+    # nothing else is.  proc_pid_mountinfo(5)
+    with open(MOUNTS, "rb") as table:
+        rows = [line.split(b" ", 5) for line in table]
+    return {(row[0], os.fsdecode(_OCTAL.sub(lambda found: bytes([int(found[1], 8)]), row[4]))) for row in rows}
 
 
 class Link(Condition):
@@ -201,24 +216,18 @@ class Link(Condition):
         self.tell(next(word for note, word in words if note & event.data or note & event.fflags & NOTE_LINKINV))
 
 
-def numbered(name: str) -> int:
-    """The signal of a name: USR1, SIGUSR1, 10, RTMIN+1.  ConditionError."""
-    text = name.upper().removeprefix("SIG")
-    base, plus, offset = text.partition("+")
+def _signal(name: str) -> Condition:
     try:
-        number = int(text) if text.isdigit() else signal.Signals[f"SIG{base}"] + (int(offset) if plus else 0)
-    except (KeyError, ValueError):
-        number = 0
-    if number not in signal.valid_signals() or number in (signal.SIGKILL, signal.SIGSTOP):
-        raise ConditionError(f"--signal {name}: no signal that can be caught; write USR1, SIGUSR1 or 10 (kill -l)")
-    return number
+        return Signal(held.numbered(name))
+    except ValueError as error:
+        raise ConditionError(f"--signal {name}: {error}") from None
 
 
 MAKERS: Final[dict[str, Callable[[str], Condition]]] = {
     "pid": lambda text: Process(int(text)),
     "read": lambda text: Descriptor(int(text), "read"),
     "write": lambda text: Descriptor(int(text), "write"),
-    "signal": lambda text: Signal(numbered(text)),
+    "signal": _signal,
     "link": Link,
 }
 """Of the options that take one word."""

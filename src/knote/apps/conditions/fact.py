@@ -6,6 +6,8 @@ import json
 import time
 from typing import Any, NamedTuple
 
+from knote.apps.legible import plain
+
 
 class Fact(NamedTuple):
     """One thing that has happened.
@@ -23,7 +25,8 @@ class Fact(NamedTuple):
 
     def line(self) -> str:
         """'file notes.txt: write extend'."""
-        return " ".join(filter(None, (self.kind, self.subject))) + ": " + " ".join(self.words)
+        words = map(plain, self.words)
+        return " ".join(filter(None, (self.kind, plain(self.subject)))) + ": " + " ".join(words)
 
     def record(self) -> str:
         """A line of JSON."""

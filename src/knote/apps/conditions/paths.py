@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from typing import Final
 
 from knote import (
@@ -109,6 +110,17 @@ class _Target(Handler):
         self.owner: Changed | None = owner
         self.fd = fd
         self.identity = identity
+        self.count()
+
+    def count(self) -> None:
+        """It has so many names by now."""
+        self._names = os.fstat(self.fd).st_nlink
+
+    def lives(self) -> bool:
+        """Whether it has all its names still: the path does not mean it any more, so it was renamed.  The
+        directory may tell of that before the file does."""
+        st = os.fstat(self.fd)
+        return bool(st.st_nlink) and (stat.S_ISDIR(st.st_mode) or st.st_nlink >= self._names)
 
     def ready(self, event: kevent) -> None:
         """Handler.ready()"""
@@ -152,6 +164,7 @@ class Changed(Path):
         """Path.judge()"""
         before = self._target
         if identity != (before.identity if before is not None else None):
+            moved = before is not None and before.lives()
             if before is not None:
                 before.close()
             self._target = None
@@ -159,7 +172,9 @@ class Changed(Path):
                 self._words.append("create" if before is None else "replace")
                 self._open()
             elif "delete" not in self._words and "rename" not in self._words:
-                self._words.append("delete")
+                self._words.append("rename" if moved else "delete")
+        elif before is not None:
+            before.count()
         words, self._words = self._words, []
         if words and not self._fresh:
             self.tell(*words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING, Final
@@ -30,7 +31,7 @@ def directories(path: str) -> dict[str, int]:
     """Each directory on the way to path, with the notes that a change of path's meaning would bring: NOTE_WRITE
     too where an entry decides (the last one, one that is missing, a symbolic link's), else only that it goes."""
     found: dict[str, int] = {}
-    whole = os.path.abspath(path)
+    whole = os.path.join(os.getcwd(), path)
     for _ in range(_LINKS):
         following = _walk(whole, found)
         if following is None:
@@ -42,9 +43,13 @@ def directories(path: str) -> dict[str, int]:
 def _walk(path: str, found: dict[str, int]) -> str | None:
     # Down from the root; where a symbolic link stands in the way, the path behind it, which starts anew.
     here = "/"
-    names = [name for name in path.split("/") if name]
+    # Not made shorter before: what .. means, the links before it say.
+    names = [name for name in path.split("/") if name not in ("", ".")]
     for i, name in enumerate(names):
         found.setdefault(here, GOES)
+        if name == "..":
+            here = os.path.dirname(here)
+            continue
         entry = os.path.join(here, name)
         try:
             mode = os.lstat(entry).st_mode
@@ -57,7 +62,7 @@ def _walk(path: str, found: dict[str, int]) -> str | None:
                 target = os.readlink(entry)
             except OSError:
                 return None
-            return os.path.normpath(os.path.join(here, target, *names[i + 1 :]))
+            return os.path.join(here, target, *names[i + 1 :])
         if i == len(names) - 1 or not stat.S_ISDIR(mode):
             found[here] |= NOTE_WRITE
             return None
@@ -100,9 +105,12 @@ class Way:
         try:
             st = os.fstat(fd)
             self._queue.control([kevent(fd, EVFILT_VNODE, EV_ADD | EV_CLEAR, notes, 0, self._handler)], 0)
-        except OSError:
-            os.close(fd)
-            raise
+        except OSError as error:
+            # inotify(7) wants to read what it watches.  Who may only pass through (mode 711, as of /home) is not
+            # told that it goes; what its entries are decides nothing here.
+            if error.errno != errno.EACCES or notes & NOTE_WRITE:
+                os.close(fd)
+                raise
         self._held[name] = fd, (st.st_dev, st.st_ino), notes
         return True
 
