@@ -6,18 +6,20 @@ import argparse
 import dataclasses
 import os
 import sys
+import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import compare, machine, native, output, peers, report, results, worker
+from bench import compare, machine, native, output, peers, report, results, team, worker
 from bench.cases import CASES
 from bench.model import Settings
 from bench.results import Outcome, Skipped, merged
 from knote.cli.arguments import Parser
-from knote.cli.say import say, show
+from knote.cli.say import failure, say, show
 
 QUICK = Settings(
-    rounds=3, processes=1, seconds=0.003, glance=0.0015, longest=0.08, budget=0.8, least=2, heavy=0.05, places=3
+    rounds=3, processes=1, seconds=0.003, glance=0.0015, longest=0.05, budget=0.3, least=2, heavy=0.03, places=3
 )  # fmt: skip
 
 _DESCRIPTION = """\
@@ -30,14 +32,17 @@ _EXAMPLES = """\
   {prog} --only curves --only libevent    these cases; --list tells which there are
   {prog} --compare results/results.json   what is better or worse than then, beyond the noise
 
-The exit status is 0, 1 if a case could not run, 2 for a wrong command line or a folder that cannot be written to.
+The charts have every engine; --engine says which one the other figures are about, and whose line is thick.
+
+The exit status is 0, 1 if a case or the engine could not run or a file not be written, 2 for a wrong command line
+or a folder that cannot be written to.
 It wants root (or CAP_SYS_NICE) to be quiet, a C compiler for the C loops, headers of libev, libevent, libuv and
 liburing for those, matplotlib for plots, rich for the bar. What is missing is said, and the rest measured."""
 
 
 def parser(prog: str) -> argparse.ArgumentParser:
     """The command line."""
-    made = Parser("bench", _DESCRIPTION, _EXAMPLES.format(prog=prog), engine=False)
+    made = Parser("bench", _DESCRIPTION, _EXAMPLES.format(prog=prog))
     made.prog = prog
     add = made.add_argument
     add("--only", action="append", choices=[case.name for case in CASES], metavar="CASE",
@@ -70,6 +75,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m bench") 
         return 0
     try:
         old = _earlier(options.compare)
+        if options.json and options.json.is_dir():
+            raise ValueError(f"--json: {options.json}: Is a directory")
         for folder in _folders(options):
             output.check(folder)
         if options.docs:
@@ -81,29 +88,56 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m bench") 
     if options.rounds:
         settings = dataclasses.replace(settings, rounds=options.rounds, budget=float("inf"))
     ask_for_io_uring()
+    if options.engine:
+        os.environ[machine.ENGINE] = options.engine  # of those that measure, too
+    if why := _no_engine():
+        say(f"{prog}: {why}")
+        return 2 if why.startswith("unknown") else 1
     facts = machine.describe([prog, *given])
     about = preamble(facts, settings)
     show(about + "\n\n")
     names = [case.name for case in CASES if not options.only or case.name in options.only]
-    outcome, interrupted = measure(names, settings, options.plain)
-    report.show(results.results(outcome), options.plain)
-    say_rest(outcome, options.plain, old, str(options.compare))
-    write(options, facts, settings, about, outcome, prog)
-    if interrupted:
+    outcome, spent, ended = measure(names, settings, options.plain)
+    try:
+        show(took(spent) + "\n\n")
+        report.show(results.results(outcome), options.plain)
+        say_rest(outcome)
+        if old[1]:
+            show("\n" + compare.markdown(old, (facts, outcome), str(options.compare)) + "\n")
+    except OSError as error:
+        ended = ended or error  # the files, which took as long, are written all the same
+    try:
+        write(options, facts, settings, about, outcome, prog)
+    except OSError as error:
+        say(f"{prog}: {error}")
+        return 1
+    if isinstance(ended, KeyboardInterrupt):
         say(f"{prog}: interrupted: above is what was measured until then")
-        raise KeyboardInterrupt
+    elif ended and (options.json or options.out or options.docs):
+        say(f"{prog}: {failure(ended)}: what was measured until then was written")
+    if ended:
+        raise ended
     return 1 if any(isinstance(item, Skipped) for item in outcome) else 0
 
 
-def _earlier(path: Path | None) -> list[Outcome]:
+def _earlier(path: Path | None) -> compare.Run:
     if path is None:
-        return []
+        return {}, []
     try:
-        return results.parsed(path.read_text(encoding="utf-8"))[1]
+        return results.parsed(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"--compare: {path}: {error.strerror}") from None
     except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"--compare: {path}: {error}") from None
+        raise ValueError(f"--compare: {path}: not a file that this benchmark wrote: {error}") from None
+
+
+def _no_engine() -> str:
+    """Why the engine that was asked for cannot be measured; "" if it can, or none was."""
+    asked = os.environ.get(machine.ENGINE)
+    known = team.engines()
+    if asked and asked not in known:
+        return f"unknown engine {asked!r}; this system has: {', '.join(known)}"
+    return f"engine {asked!r}: {known[asked]}" if asked and known[asked] else ""
 
 
 def _folders(options: argparse.Namespace) -> list[Path]:
@@ -128,8 +162,11 @@ def ask_for_io_uring() -> None:
     os.environ[peers.VARIABLE] = "0" if killed_or_not else "1"
 
 
-def measure(names: list[str], settings: Settings, plain: bool) -> tuple[list[Outcome], bool]:
-    """These cases in each process, with its part of the rounds; whether Ctrl-C ended it before its time."""
+def measure(
+    names: list[str], settings: Settings, plain: bool
+) -> tuple[list[Outcome], dict[str, float], KeyboardInterrupt | OSError | None]:
+    """These cases in each process, with its part of the rounds; the seconds that each took; what ended it before
+    its time: Ctrl-C, or that nobody reads standard output any more."""
     cases = {case.name: case.fitted(settings) for case in CASES if case.name in names}
     plan = [
         (name, number, min(fitted.processes, fitted.rounds))
@@ -138,37 +175,46 @@ def measure(names: list[str], settings: Settings, plain: bool) -> tuple[list[Out
     ]
     progress = report.progress(len(plan), plain)
     outcome: dict[str, list[Outcome]] = {name: [] for name in names}
-    os.environ[native.VARIABLE] = str(native.directory())
-    interrupted = False
-    try:
-        # One process of each case after the other, so that a slow minute of the machine is nobody's alone.
-        for name, number, count in sorted(plan, key=lambda step: step[1]):
-            progress.step(f"{name}, process {number + 1} of {count}")
-            part = dataclasses.replace(
-                settings, rounds=(settings.rounds + number) // count, budget=settings.budget / count
-            )
-            try:
-                outcome[name].extend(worker.ask(name, part))
-            except RuntimeError as error:  # its traceback is on stderr; the others are still to be measured
-                outcome[name].append(Skipped(name, str(error)))
-    except KeyboardInterrupt:
-        interrupted = True
-    finally:
-        progress.end()
-        del os.environ[native.VARIABLE]
-    return [item for name in names for item in merged(outcome[name])], interrupted
+    spent = dict.fromkeys(names, 0.0)
+    ended: KeyboardInterrupt | OSError | None = None
+    # Not native.directory(), which atexit removes: Ctrl-C ends `knote bench` by the signal itself.
+    with tempfile.TemporaryDirectory(prefix="knote-bench-") as built:
+        os.environ[native.VARIABLE] = built
+        try:
+            # One process of each case after the other, so that a slow minute of the machine is nobody's alone.
+            for name, number, count in sorted(plan, key=lambda step: step[1]):
+                progress.step(f"{name}, process {number + 1} of {count}")
+                start = time.monotonic()
+                part = dataclasses.replace(
+                    settings, rounds=(settings.rounds + number) // count, budget=settings.budget / count
+                )
+                try:
+                    outcome[name].extend(worker.ask(name, part))
+                except RuntimeError as error:  # its traceback is on stderr; the others are still to be measured
+                    outcome[name].append(Skipped(name, str(error)))
+                spent[name] += time.monotonic() - start
+        except (KeyboardInterrupt, BrokenPipeError) as error:
+            ended = error
+        finally:
+            progress.end()
+            del os.environ[native.VARIABLE]
+    return [item for name in names for item in merged(outcome[name])], spent, ended
 
 
-def say_rest(outcome: Sequence[Outcome], plain: bool, old: list[Outcome], name: str) -> None:
-    """Below the rows: charts as tables, who did not run, the comparison."""
+def took(spent: dict[str, float]) -> str:
+    """What the run cost, case by case, dearest first."""
+    dearest = sorted(spent, key=lambda name: -spent[name])
+    return f"Took {sum(spent.values()):.0f} s: " + ", ".join(f"{name} {spent[name]:.0f}" for name in dearest) + "."
+
+
+def say_rest(outcome: Sequence[Outcome]) -> None:
+    """Below the rows: charts as tables, who did not run."""
     charts = report.charts(outcome)
     if charts:
         show("\n" + charts + "\n")
     for item in outcome:
         if isinstance(item, Skipped):
             show(f"\n{item.case} did not run: {item.reason}\n")
-    if old:
-        show("\n" + compare.markdown(old, list(outcome), name) + "\n")
 
 
 def write(
@@ -199,7 +245,8 @@ def preamble(facts: dict[str, object], settings: Settings) -> str:
     lines = [
         f"{facts['date']}: `{facts['command']}`",
         f"knote {facts['knote']} ({facts['build']}), CPython {facts['python']}, Linux {facts['kernel']}; "
-        f"{facts['processor']}, {facts['cores']} cores, {facts['machine']}; {facts['compiler']}.",
+        f"{facts['processor']}, {facts['cores']} cores, {facts['machine']}; {facts['compiler']}."
+        + (f" On engine {facts['engine']}, which was asked for." if facts["engine"] else ""),
         f"Median of {settings.rounds} paired rounds (fewer of what takes long), from {settings.processes} "
         "process(es), with their quartiles; one core"
         + (", real-time priority." if facts["realtime"] else ", ordinary priority: expect noise."),
@@ -215,3 +262,5 @@ if __name__ == "__main__":
         sys.exit(main())
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from bench.results import Outcome, Point, Result
 from bench.stats import Spread
+
+Run = tuple[dict[str, Any], list[Outcome]]
+"""The facts of the machine, and what was measured."""
+
+WORDS = {
+    "processor": "processor", "cores": "cores", "machine": "machine", "kernel": "kernel", "python": "CPython",
+    "compiler": "compiler", "knote": "knote", "build": "build", "engine": "engine",
+    "realtime": "real-time priority",
+}  # fmt: skip
+"""Facts that a figure depends on, in words."""
 
 LEAST = 0.02
 """No smaller change is told: what has no noise of its own, a number of bytes, is still rounded somewhere."""
@@ -71,11 +82,24 @@ def _spread(spread: Spread, unit: str) -> str:
     return f"{spread.median:.3g} {unit} ({spread.low:.3g}–{spread.high:.3g})"
 
 
-def markdown(old: list[Outcome], new: list[Outcome], about: str) -> str:
-    """What changed, worst first, and how much did not."""
+def otherwise(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """What was not as it is now, or ""."""
+    apart = [fact for fact in WORDS if fact in old and old[fact] != new.get(fact)]
+    return ", ".join(f"{WORDS[fact]} {_fact(old[fact])} (now {_fact(new.get(fact))})" for fact in apart)
+
+
+def _fact(value: Any) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value or "not said")
+
+
+def markdown(before: Run, now: Run, about: str) -> str:
+    """What changed, worst first, and how much did not; and what else is not as it was."""
+    (old_facts, old), (facts, new) = before, now
     every = changes(old, new)
     moved = sorted((one for one in every if one.word), key=lambda one: -one.shift)
     lines = [f"Compared with {about}: {len(every)} rows in both."]
+    if apart := otherwise(old_facts, facts):
+        lines[0] += f" It was measured otherwise: {apart}."
     if moved:
         lines += ["", "| | case | row | before | now | change | noise |", "|---|---|---|---|---|---|---|"]
     for one in moved:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import select
@@ -11,6 +12,19 @@ from collections.abc import Iterator, Sequence
 
 WORD = b"knote"
 """What every ready descriptor holds."""
+
+HIGH = 2048
+"""From here on are those that nobody watches, where select(2) has no use for the number."""
+
+
+def _moved(fd: int, least: int) -> int:
+    """A duplicate with a number from least on."""
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, least)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from None  # RLIMIT_NOFILE is below
 
 
 def spread(ready: int, among: int) -> set[int]:
@@ -35,6 +49,19 @@ def pipes(count: int, ready: int) -> Iterator[list[int]]:
 
 
 @contextlib.contextmanager
+def pipe_ends(count: int) -> Iterator[tuple[list[int], list[int]]]:
+    """(the read ends, the write ends) of count empty pipes."""
+    with contextlib.ExitStack() as stack:
+        ends = []
+        for _ in range(count):
+            pair = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+            for fd in pair:
+                stack.callback(os.close, fd)
+            ends.append(pair)
+        yield [reading for reading, _ in ends], [writing for _, writing in ends]
+
+
+@contextlib.contextmanager
 def mixed(count: int, ready: int) -> Iterator[list[int]]:
     """Pipes that hold WORD, and idle eventfds: one low number each, for who cannot take high ones."""
     with contextlib.ExitStack() as stack:
@@ -43,7 +70,7 @@ def mixed(count: int, ready: int) -> Iterator[list[int]]:
         for i in range(count):
             if i in full:
                 fd, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-                high = fcntl.fcntl(writing, fcntl.F_DUPFD_CLOEXEC, max(fds, default=fd) + count)
+                high = _moved(writing, max(fds, default=fd) + count)
                 os.close(writing)
                 stack.callback(os.close, high)
                 os.write(high, WORD)
@@ -56,13 +83,15 @@ def mixed(count: int, ready: int) -> Iterator[list[int]]:
 
 @contextlib.contextmanager
 def full_sockets(count: int) -> Iterator[list[int]]:
-    """Ends of connected sockets that have nothing to read and no room to write."""
+    """Ends of connected sockets that have nothing to read and no room to write: one low number each."""
     with contextlib.ExitStack() as stack:
         fds = []
         for _ in range(count):
-            here, there = socket.socketpair()
+            here, low = socket.socketpair()
             stack.enter_context(here)
-            stack.enter_context(there)
+            with low:
+                there = _moved(low.fileno(), HIGH)
+            stack.callback(os.close, there)
             here.setblocking(False)
             here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
             with contextlib.suppress(BlockingIOError):

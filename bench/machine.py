@@ -15,6 +15,9 @@ from typing import Any
 
 import knote
 
+ENGINE = "KNOTE_ENGINE"
+"""The variable that names the engine of whoever asks for none."""
+
 
 def cores() -> tuple[int, int]:
     """(the core that is measured on, another for load generators); the same if there is one."""
@@ -87,13 +90,19 @@ def describe(command: Sequence[str]) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "compiler": _first_line([os.environ.get("CC") or "cc", "--version"]),
+        "compiler": _first_line([*compiler(), "--version"]),
         "knote": knote.__version__,
         # Not all of build_info(): where the modules lie is nobody else's business.
         "build": knote.build_info()["build"],
+        "engine": os.environ.get(ENGINE, ""),
         "realtime": may_use_fifo(),
         "command": f"{command[0]} {shlex.join(command[1:])}".strip(),
     }
+
+
+def compiler() -> list[str]:
+    """The C compiler's command: $CC, which may be two words (ccache gcc), or cc."""
+    return shlex.split(os.environ.get("CC") or "cc")
 
 
 def _processor() -> str:

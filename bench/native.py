@@ -11,9 +11,13 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
+import knote
+from bench import machine
 from bench.model import Unavailable
 
 SOURCES = Path(__file__).parent / "c"
+KERNEL_ROOM = Path(knote.__file__).parent / "_kernel"
+"""The headers of knote's own C, which are installed with it."""
 VARIABLE = "KNOTE_BENCH_BUILT"
 """Names the directory to the processes that measure, which would each compile the same again."""
 
@@ -35,7 +39,7 @@ def compiled(source: str, *options: str, libraries: Sequence[str] = ()) -> Path:
         return target
     made = target.with_suffix(f".{os.getpid()}")
     # -O3: upper-casing has to be vectorised for the C server to be the limit that it stands for.
-    command = [os.environ.get("CC") or "cc", "-O3", "-std=gnu11", "-Wall", "-Wextra", *options]
+    command = [*machine.compiler(), "-O3", "-std=gnu11", "-Wall", "-Wextra", *options]
     try:
         subprocess.run(
             [*command, "-o", str(made), str(SOURCES / source), *libraries],
@@ -73,6 +77,9 @@ def _loops() -> ctypes.CDLL:
         number, ctypes.POINTER(number), number, ctypes.c_uint32, ctypes.c_uint32, number, long,
     ]  # fmt: skip
     library.loop_change_wait.restype = long
+    for name in ("loop_fill", "loop_drain"):
+        getattr(library, name).argtypes = [ctypes.POINTER(number), number]
+        getattr(library, name).restype = long
     return library
 
 
@@ -121,3 +128,18 @@ def change_wait(epoll: int, fds: Sequence[int], wide: int, narrow: int, ready: i
     return lambda turns: checked(
         library.loop_change_wait(epoll, numbers, len(fds), wide, narrow, ready, turns)
     )
+
+
+def fill(writing: Sequence[int]) -> Callable[[], int]:
+    """Writes a byte into each of these pipes."""
+    return _each("loop_fill", writing)
+
+
+def drain(reading: Sequence[int]) -> Callable[[], int]:
+    """Reads a byte out of each of these pipes."""
+    return _each("loop_drain", reading)
+
+
+def _each(name: str, fds: Sequence[int]) -> Callable[[], int]:
+    function, numbers = getattr(_loops(), name), (ctypes.c_int * len(fds))(*fds)
+    return lambda: checked(function(numbers, len(fds)))

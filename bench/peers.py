@@ -55,6 +55,9 @@ PEERS = (
 )
 
 
+EDGES = (Peer("C epoll, by edge", "epoll_edges"), PEERS[3])
+"""Those that tell of an edge once."""
+
 VARIABLE = caps.IO_URING_VARIABLE
 
 
@@ -80,7 +83,8 @@ def _loaded(source: str, libraries: Sequence[str], timers: bool) -> ctypes.CDLL:
     library.bench_close.argtypes, library.bench_close.restype = [_POINTER], None
     library.bench_waits.argtypes = [_POINTER, _LONG, ctypes.POINTER(_LONG)]
     library.bench_pipes.argtypes = [_POINTER, _INT, _INT, _LONG]
-    library.bench_waits.restype = library.bench_pipes.restype = _LONG
+    library.bench_edges.argtypes = [_POINTER, _INT, _LONG]
+    library.bench_waits.restype = library.bench_pipes.restype = library.bench_edges.restype = _LONG
     if timers:
         library.bench_timers.argtypes, library.bench_timers.restype = [_INT, _LONG], _LONG
     return library
@@ -116,6 +120,10 @@ class Loop:
     def pipes(self, active: int, writes: int) -> Callable[[int], int]:
         """run(runs) of libevent's bench."""
         return lambda runs: native.checked(self._library.bench_pipes(self._bench, active, writes, runs))
+
+    def edges(self, active: int) -> Callable[[int], int]:
+        """run(turns) of as many bytes written, told of, and read; timed is the telling."""
+        return lambda turns: native.checked(self._library.bench_edges(self._bench, active, turns))
 
     def close(self) -> None:
         """Let go of all descriptors."""

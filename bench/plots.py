@@ -1,7 +1,7 @@
 """Charts as pictures, by matplotlib: SVG and PNG that tell without the text around them what is shown.
 
-Colours are of Okabe and Ito's palette, which everybody can tell apart, and mean the kind of contender; which one
-it is says the label at its line's end, and its marker.
+Colours are of Okabe and Ito's palette, which everybody can tell apart, and mean the kind of contender, as a line
+below the picture says; which one it is says the label at its line's end, and its marker.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from bench.results import Point
 from bench.stats import Spread
 
 KINDS = {"knote": "#0072B2", "Python": "#D55E00", "C": "#4D4D4D", "library": "#009E73"}
+WORDS = {"knote": "knote", "Python": "else in Python", "C": "a loop in C", "library": "a library in C"}
 LIBRARIES = ("libev", "libevent", "libuv")
 MARKERS = "osD^vPX<>*hp"
 TITLE, TEXT, SMALL = 13, 9.5, 8
@@ -59,6 +60,7 @@ def draw(name: str, points: Sequence[Point], about: str, folder: Path, formats: 
     figure = _dots(pyplot, points) if not points[0].chart["x"] else _lines(pyplot, points)
     rounds = max((len(all) for all in points[0].samples.values()), default=0)
     figure.text(0.015, 0.012, f"{about}. Median of {rounds} rounds, bars: quartiles.", size=SMALL, color="#555555")
+    _explain(figure, points)
     made = []
     for suffix in formats:
         path = folder / f"{name}.{suffix}"
@@ -68,11 +70,31 @@ def draw(name: str, points: Sequence[Point], about: str, folder: Path, formats: 
     return made
 
 
+def _explain(figure: Any, points: Sequence[Point]) -> None:
+    # What the colours mean, one beside the other, above the line with the machine.
+    from matplotlib.lines import Line2D
+
+    here = {kind(name) for name in tables.contenders(points)}
+    handles = [
+        Line2D([], [], color=colour, linewidth=1.6, marker="o", markersize=4.5, label=WORDS[whose])
+        for whose, colour in KINDS.items()
+        if whose in here
+    ]
+    judged = points[0].judged
+    if judged != WORDS["knote"] and judged in tables.contenders(points):
+        handles.insert(1, Line2D([], [], color=KINDS["knote"], linewidth=2.6, marker="o", label=judged))
+    at = (0.085, 0.3 / figure.get_figheight())
+    figure.legend(
+        handles=handles, loc="lower left", bbox_to_anchor=at, ncols=len(handles), frameon=False, fontsize=TEXT
+    )
+
+
 def _lines(pyplot: Any, points: Sequence[Point]) -> Any:
     chart, names = points[0].chart, tables.contenders(points)
-    figure, axes = pyplot.subplots(figsize=(9, 5.6))
-    figure.subplots_adjust(left=0.085, right=0.76, top=0.9, bottom=0.15)
-    wide = points[-1].at / points[0].at > 10
+    figure, axes = pyplot.subplots(figsize=(9, 5.9))
+    longest = max(map(len, names), default=0)
+    figure.subplots_adjust(left=0.085, right=1 - max(0.2, 0.035 + 0.0072 * longest), top=0.905, bottom=0.19)
+    wide = points[-1].at / points[0].at >= 10
     axes.set_xscale("log" if wide else "linear")
     axes.set_yscale("log")
     seen: dict[str, int] = {}
@@ -111,8 +133,11 @@ def _lines(pyplot: Any, points: Sequence[Point]) -> Any:
 
 
 def _ticks(axis: Any) -> None:
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+    low, high = axis.get_view_interval()
+    if high < 50 * low:  # one power of ten in it, or none, would be one number at the axis, or none
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 5 * low else (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: tables.number(value)))
     axis.set_minor_formatter(NullFormatter())
 
@@ -148,9 +173,9 @@ def _dots(pyplot: Any, points: Sequence[Point]) -> Any:
     (point, *_), names = points, tables.contenders(points)
     spreads = {name: Spread.of(point.samples[name]) for name in names}
     names.sort(key=lambda name: -spreads[name].median)
-    figure, axes = pyplot.subplots(figsize=(9, 1.7 + 0.34 * len(names)))
+    figure, axes = pyplot.subplots(figsize=(9, 1.95 + 0.34 * len(names)))
     height = figure.get_figheight()
-    figure.subplots_adjust(left=0.2, right=0.9, top=1 - 0.5 / height, bottom=0.95 / height)
+    figure.subplots_adjust(left=0.2, right=0.9, top=1 - 0.5 / height, bottom=1.2 / height)
     axes.set_xscale("log")
     for row, name in enumerate(names):
         spread, first = spreads[name], name == point.judged
@@ -159,7 +184,7 @@ def _dots(pyplot: Any, points: Sequence[Point]) -> Any:
             color=KINDS[kind(name)], marker="o", markersize=9 if first else 6, elinewidth=1.5,
         )  # fmt: skip
         axes.annotate(
-            number_of(spread.median), (spread.median, row), xytext=(9, 0), textcoords="offset points",
+            number_of(spread.median), (spread.high, row), xytext=(9, 0), textcoords="offset points",
             va="center", color=KINDS[kind(name)], weight="bold" if first else "normal",
         )  # fmt: skip
     axes.set_yticks(range(len(names)), names)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bench import tables
 from bench.results import Outcome, Point, Result, Skipped, results
+from knote.cli.say import show as show_text
 
 if TYPE_CHECKING:
     from bench.bar import Bar
@@ -23,8 +24,8 @@ def figures(result: Result) -> list[str]:
     if noise is None:
         return [
             result.row,
-            f"{measured.median:.3g} {result.unit}",
-            f"{measured.low:.3g}–{measured.high:.3g}",
+            f"{tables.number(measured.median)} {result.unit}",
+            f"{tables.number(measured.low)}–{tables.number(measured.high)}",
             "",
             "" if target is None else f"≤ {target:g}",
             result.verdict,
@@ -64,16 +65,18 @@ COLOURS = {"met": "green", "missed": "red", "unclear": "yellow"}
 
 
 def show(results: Sequence[Result], plain: bool) -> None:
-    """Print the table to stdout: for a terminal of 80 columns, or in Markdown."""
-    if plain or not sys.stdout.isatty():
-        print(markdown(results))
+    """Print the table to stdout: for a terminal of 80 columns, or in Markdown.  Charts have their own."""
+    if not results:
+        return
+    if plain or not sys.stdout or not sys.stdout.isatty():
+        show_text(markdown(results) + "\n")
         return
     try:
         from rich import box
         from rich.console import Console
         from rich.table import Table
     except ImportError:
-        print(markdown(results))
+        show_text(markdown(results) + "\n")
         return
     console = Console(highlight=False)
     for case in dict.fromkeys(result.case for result in results):

@@ -180,7 +180,7 @@ def document(machine: dict[str, Any], settings: dict[str, Any], outcome: Iterabl
 def parsed(text: str) -> tuple[dict[str, Any], list[Outcome]]:
     """(machine, what was measured) of a document.  ValueError if it is none."""
     run = json.loads(text)
-    if not isinstance(run, dict) or "results" not in run:
-        raise ValueError("no results in it: not a file that this benchmark wrote")
+    if not isinstance(run, dict) or "results" not in run or not isinstance(run.get("machine", {}), dict):
+        raise ValueError("no results in it")
     items = [*run["results"], *run.get("points", ()), *run.get("skipped", ())]
     return run.get("machine", {}), [read(item) for item in items]

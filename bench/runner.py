@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import gc
 import random
+import resource
 import time
 from collections.abc import Iterator
 
@@ -98,3 +100,8 @@ def run(case: Case, settings: Settings) -> Iterator[Outcome]:
                 yield result(case, row, measure(row, settings))
     except Unavailable as reason:
         yield Skipped(case.name, str(reason))
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            raise
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        yield Skipped(case.name, f"it takes more than the {most} descriptors that may be open here (ulimit -Hn)")

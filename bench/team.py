@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cache
 
+from bench import machine
 from bench.model import Contender, Loop, Unavailable
 from knote import caps, kqueue
 
@@ -53,7 +54,7 @@ def opener(engine: str) -> Callable[[], kqueue]:
 
 def default() -> str:
     """The name, as a contender, of knote on the engine that it takes by itself."""
-    asked = os.environ.get("KNOTE_ENGINE")
+    asked = os.environ.get(machine.ENGINE)
     usable = [engine for engine, why in engines().items() if not why]
     return f"knote {asked or usable[0]}"
 

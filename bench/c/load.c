@@ -1,4 +1,4 @@
-/* load PORT CONNECTIONS SIZE SECONDS PID: requests to an upper-case server, each reply checked.
+/* load PORT CONNECTIONS SIZE SECONDS PID...: requests to an upper-case server, each reply checked.
  *
  * One thread.  Every connection has one message of SIZE lower-case letters under way, and sends the next
  * when the whole reply has come and is that message in upper case.  The text differs from connection to
@@ -6,7 +6,7 @@
  *
  * After a quarter of SECONDS unmeasured it counts for SECONDS, and prints one line:
  *   REQUESTS NANOSECONDS SERVER_NANOSECONDS
- * where the last is the time on CPU of all threads of process PID (/proc/PID/task/T/schedstat).
+ * where the last is the time on CPU of all threads of each process PID (/proc/PID/task/T/schedstat).
  * Exit status: 1 after a wrong reply or a lost connection, 2 when it cannot start. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -74,6 +74,14 @@ static int64_t on_cpu_ns(const char *pid)
     return sum;
 }
 
+static int64_t all_on_cpu_ns(char **pids)
+{
+    int64_t sum = 0;
+    while (*pids)
+        sum += on_cpu_ns(*pids++);
+    return sum;
+}
+
 static int dial(int port)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
@@ -124,8 +132,8 @@ int main(int argc, char **argv)
     struct connection *all;
     int64_t start, counted = 0, since = 0, cpu = 0, now, span;
     int ep, count, counting = 0;
-    if (argc != 6) {
-        fprintf(stderr, "usage: load PORT CONNECTIONS SIZE SECONDS PID\n");
+    if (argc < 6) {
+        fprintf(stderr, "usage: load PORT CONNECTIONS SIZE SECONDS PID...\n");
         return 2;
     }
     count = atoi(argv[2]);
@@ -160,7 +168,7 @@ int main(int argc, char **argv)
             break;
         if (!counting && now - start >= span / 4) {
             counting = 1;
-            cpu = on_cpu_ns(argv[5]);
+            cpu = all_on_cpu_ns(argv + 5);
             since = now_ns();
         }
         for (int i = 0; i < n; i++) {
@@ -171,7 +179,7 @@ int main(int argc, char **argv)
             }
         }
     }
-    cpu = on_cpu_ns(argv[5]) - cpu;
+    cpu = all_on_cpu_ns(argv + 5) - cpu;
     printf("%lld %lld %lld\n", (long long)counted, (long long)(now - since), (long long)cpu);
     return 0;
 }

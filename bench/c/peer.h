@@ -4,7 +4,7 @@
  *   static int turn(struct peer *, int block)    one turn of its loop: work() for each that is ready; -errno
  *   static void gone(struct peer *)              let go of everything
  *
- * What is timed is here, so that it is the same for all: waits, and libevent's bench.c in its essence. */
+ * What is timed is here, so that it is the same for all: waits, edges, and libevent's bench.c in its essence. */
 #ifndef KNOTE_BENCH_PEER_H
 #define KNOTE_BENCH_PEER_H
 #include <errno.h>
@@ -26,16 +26,25 @@ static struct peer *made(struct load *load);
 static int turn(struct peer *peer, int block);
 static void gone(struct peer *peer);
 
+/* How many bytes are read at once.  Who tells of edges may tell once of many: what is left would wait for ever. */
+#ifndef AT_ONCE
+#define AT_ONCE 1
+#endif
+
 /* Descriptor i is ready: bench.c's read callback. */
 static inline void work(struct load *load, int i)
 {
-    char byte;
-    load->seen++;
-    if (!load->consume)
-        return;
-    if (read(load->reading[i], &byte, 1) != 1)
-        abort();
-    if (load->writes) {
+    char bytes[AT_ONCE];
+    ssize_t n = 1;
+    if (load->consume) {
+        n = read(load->reading[i], bytes, sizeof bytes);
+        if (n < 0 && errno == EAGAIN && AT_ONCE > 1)
+            return; /* read with the edge before */
+        if (n < 1)
+            abort();
+    }
+    load->seen += n;
+    for (; load->consume && load->writes && n; n--) {
         load->writes--;
         if (write(load->writing[i + 1 < load->count ? i + 1 : 0], "e", 1) != 1)
             abort();
@@ -122,6 +131,34 @@ int64_t bench_pipes(struct bench *bench, int active, int writes, int64_t runs)
                 return rc;
         }
         taken += now_ns() - start;
+    }
+    return taken;
+}
+
+/* So many turns of `active` bytes that are written, told of, and read; timed is only that they are told of. */
+int64_t bench_edges(struct bench *bench, int active, int64_t turns)
+{
+    struct load *load = &bench->load;
+    int stride = load->count / active;
+    int64_t taken = 0;
+    load->consume = 0;
+    while (turns--) {
+        char byte;
+        int64_t start;
+        load->seen = 0;
+        for (int i = 0; i < active; i++)
+            if (write(load->writing[i * stride], "e", 1) != 1)
+                return -errno;
+        start = now_ns();
+        while (load->seen < active) {
+            int rc = turn(bench->peer, 1);
+            if (rc < 0)
+                return rc;
+        }
+        taken += now_ns() - start;
+        for (int i = 0; i < active; i++)
+            if (read(load->reading[i * stride], &byte, 1) != 1)
+                return -errno;
     }
     return taken;
 }

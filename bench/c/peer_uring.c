@@ -1,4 +1,5 @@
 /* io_uring's multishot polls: edges, told without a system call for each.  Needs liburing. */
+#define AT_ONCE 4096
 #include "peer.h"
 #include <liburing.h>
 #include <poll.h>

@@ -13,6 +13,8 @@ from bench.cases import (
     lists,
     nested,
     proactor,
+    react,
+    rings,
     serve,
     solaris,
     start,
@@ -21,6 +23,7 @@ from bench.cases import (
     wait_data,
     wait_nodata,
     wake,
+    workers,
 )
 from bench.model import Case
 
@@ -30,6 +33,7 @@ CASES: tuple[Case, ...] = (
     changes.CASE,
     idle.CASE,
     serve.CASE,
+    workers.CASE,
     wake.CASE,
     timers.CASE,
     exits.CASE,
@@ -38,6 +42,7 @@ CASES: tuple[Case, ...] = (
     solaris.CASE,
     curves.CASE,
     lists.CASE,
+    rings.CASE,
     libevent.CASE,
     timeouts.CASE,
     nested.CASE,
@@ -45,4 +50,5 @@ CASES: tuple[Case, ...] = (
     start.CASE,
     proactor.CASE,
     cat.CASE,
+    react.CASE,
 )

@@ -139,4 +139,4 @@ def rows(settings: Settings) -> Iterator[list[Row]]:
         ]
 
 
-CASE = Case("cat", "What does knote cat cost?", rows)
+CASE = Case("cat", "What does knote cat cost?", rows, heavy=True)

@@ -3,6 +3,12 @@
 N pipes are watched for reading.  A of them get a byte; who reads one writes one to the next pipe, W times.  What
 is counted is all that work, reads and writes included, per event: with A = 1 each byte is a wait, with A = 100
 most of them come together.  A kevent says in its udata where to write, as libevent's callbacks have an argument.
+
+Who tells of edges (EV_CLEAR, C io_uring) must read all that is there, so that where bytes catch up with others,
+with A = 100, it has fewer reads to make than the rest.
+
+Without `data` (NOTE_NODATA) unless it is said: nobody else tells how many bytes there are, and it takes a system
+call.
 """
 
 from __future__ import annotations
@@ -17,9 +23,9 @@ from time import perf_counter_ns
 from typing import Any
 
 from bench import machine, peers
-from bench.descriptors import epoll_of
+from bench.descriptors import epoll_of, pipe_ends
 from bench.model import Case, Chart, Contender, Field, Row, Settings, Unavailable
-from bench.team import Opened, Team, default
+from bench.team import Opened, Team, default, engines, opener
 from knote import EV_ADD, EV_CLEAR, EVFILT_READ, NOTE_NODATA, kevent, kqueue
 from knote.loops.selector import KqueueSelector
 
@@ -40,14 +46,7 @@ class Pipes:
     """The load, and everybody's way to carry it."""
 
     def __init__(self, count: int, active: int, writes: int, stack: contextlib.ExitStack) -> None:
-        self.reading: list[int] = []
-        self.writing: list[int] = []
-        for _ in range(count):
-            reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-            stack.callback(os.close, reading)
-            stack.callback(os.close, writing)
-            self.reading.append(reading)
-            self.writing.append(writing)
+        self.reading, self.writing = stack.enter_context(pipe_ends(count))
         self.next = dict(zip(self.reading, [*self.writing[1:], self.writing[0]], strict=True))
         self.active, self.writes = active, writes
         self.first = [self.writing[i * (count // active)] for i in range(active)]
@@ -73,13 +72,10 @@ class Pipes:
         return run
 
     @contextlib.contextmanager
-    def by_kevents(self, open: Callable[[], kqueue], flags: int) -> Iterator[Run]:
-        """READ knotes."""
+    def by_kevents(self, open: Callable[[], kqueue], fflags: int) -> Iterator[Run]:
+        """READ knotes by level."""
         read, write, room, events, writes = os.read, os.write, self.active + 16, self.events, self.writes
-        with open() as queue:
-            for fd in self.reading:
-                queue.control([kevent(fd, EVFILT_READ, EV_ADD | flags, NOTE_NODATA, 0, self.next[fd])], 0)
-            control = queue.control
+        with self.registered(open, 0, fflags) as control:
 
             def collect() -> None:
                 left, more = events, writes
@@ -92,6 +88,38 @@ class Pipes:
                             write(event.udata, b"e")
 
             yield self.timed(collect)
+
+    @contextlib.contextmanager
+    def by_edges(self, open: Callable[[], kqueue]) -> Iterator[Run]:
+        """READ knotes by edge, which may tell once of two bytes: all that is there is read."""
+        read, write, room, events, writes = os.read, os.write, self.active + 16, self.events, self.writes
+        with self.registered(open, EV_CLEAR, NOTE_NODATA) as control:
+
+            def collect() -> None:
+                left, more = events, writes
+                while left:
+                    for event in control(None, room):
+                        try:
+                            got = len(read(event.ident, 4096))
+                        except BlockingIOError:
+                            continue  # read with the edge before
+                        left -= got
+                        while got and more:
+                            got -= 1
+                            more -= 1
+                            write(event.udata, b"e")
+
+            yield self.timed(collect)
+
+    @contextlib.contextmanager
+    def registered(
+        self, open: Callable[[], kqueue], flags: int, fflags: int
+    ) -> Iterator[Callable[..., list[kevent]]]:
+        """control() of a queue that watches all pipes."""
+        with open() as queue:
+            for fd in self.reading:
+                queue.control([kevent(fd, EVFILT_READ, EV_ADD | flags, fflags, 0, self.next[fd])], 0)
+            yield queue.control
 
     @contextlib.contextmanager
     def by_epoll(self) -> Iterator[Run]:
@@ -194,8 +222,11 @@ def field(chart: Chart, count: int, load: tuple[int, int], stack: contextlib.Exi
     def take(name: str, open: Callable[..., contextlib.AbstractContextManager[Run]], *arguments: Any) -> None:
         team.add(name, lambda: _tried(name, lambda: open(*arguments), pipes.events))
 
-    team.engines(lambda name, new: _tried(name, lambda: pipes.by_kevents(new, 0), pipes.events))
-    take("knote, EV_CLEAR", pipes.by_kevents, kqueue, EV_CLEAR)
+    team.engines(lambda name, new: _tried(name, lambda: pipes.by_kevents(new, NOTE_NODATA), pipes.events))
+    take("knote, with data", pipes.by_kevents, kqueue, 0)
+    take("knote, EV_CLEAR, all read", pipes.by_edges, kqueue)
+    if "uring-poll" in engines():
+        take("knote uring-poll, EV_CLEAR, all read", pipes.by_edges, opener("uring-poll"))
     take("select.epoll", pipes.by_epoll)
     take("select.poll", pipes.by_poll)
     take("asyncio", pipes.by_loop, lambda: asyncio.SelectorEventLoop(selectors.EpollSelector()))
@@ -209,13 +240,15 @@ def field(chart: Chart, count: int, load: tuple[int, int], stack: contextlib.Exi
 @contextlib.contextmanager
 def rows(settings: Settings) -> Iterator[Iterator[Row]]:
     """One place after the other."""
-    limit = machine.raise_descriptor_limit() - SPARE
+    most = (machine.raise_descriptor_limit() - SPARE) // 2
+    if settings.places:
+        most = min(most, 1000)  # opening 9000 pipes for everybody is no look
 
     def places() -> Generator[Row, None, None]:
         for load in LOADS:
             active, writes = load
             scaled = (settings.sized(active), settings.sized(writes))
-            for count in settings.along(PIPES, max(scaled[0], 2), limit // 2):
+            for count in settings.along(PIPES, max(scaled[0], 2), most):
                 with contextlib.ExitStack() as stack:
                     yield field(CHARTS[active], count, scaled, stack)
 

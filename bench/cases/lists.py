@@ -68,9 +68,11 @@ def rows(settings: Settings) -> Iterator[list[Row]]:
     sizes = settings.along(CHANGES)
     with contextlib.ExitStack() as stack:
         (ready,) = stack.enter_context(pipes(1, 1))
-        ends = stack.enter_context(full_sockets(max(sizes)))
+        ends: list[int] = []
         made: list[Row] = []
         for size in sizes:
+            # Not all at once: select(2) has no numbers for the longest list, and has them for the others.
+            ends += stack.enter_context(full_sockets(size - len(ends)))
             fds = ends[:size]
             team = Team()
 

@@ -17,7 +17,7 @@ from bench.team import Team, default
 from knote import EV_ADD, EVFILT_READ, NOTE_NODATA, kevent, kqueue
 
 LEVELS = (1, 2, 3, 4, 5)
-CHART = Chart("nested", "A wait on queues in queues", "levels", "ns per wait")
+CHART = Chart("nested", "A wait on queues in queues", "queues, each watched by the next", "ns per wait")
 
 
 def _queue(stack: contextlib.ExitStack, open: Callable[[], kqueue], fd: int, levels: int) -> kqueue:

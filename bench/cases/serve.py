@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench import machine, native, process
 from bench.model import Case, Contender, Ratio, Row, Settings, Unavailable
+from knote.apps import ring_probe
 
 LOADS = {
     # connections, bytes: the most that a built-in service and a Python function may cost
@@ -41,14 +42,19 @@ class Server(Contender):
         """Where the load generator runs."""
         self._load = load
 
+    def pids(self) -> list[int]:
+        """The processes that serve."""
+        return [self._server.pid]
+
     def sample(self, seconds: float) -> float:
         """Nanoseconds on CPU per request."""
-        pid = self._server.pid
+        pids = self.pids()
         load = [
             str(native.program("load.c")),
-            *map(str, (self._port, *self._load, seconds, pid)),
+            *map(str, (self._port, *self._load, seconds, *pids)),
         ]
-        with machine.realtime(*machine.threads_of(pid)), machine.pinned(self._core):
+        threads = [thread for pid in pids for thread in machine.threads_of(pid)]
+        with machine.realtime(*threads), machine.pinned(self._core):
             ran = subprocess.run(load, capture_output=True, text=True, timeout=30, check=False)
         if ran.returncode:
             raise RuntimeError(f"{self.name}: {ran.stderr.strip() or ran.returncode}")
@@ -73,6 +79,21 @@ def started(command: Sequence[str]) -> Iterator[tuple[subprocess.Popen[str], int
         server.stdout.close()
 
 
+FLOOR = "C io_uring"
+RINGED = {"": [], ", direct": ["direct"], ", registered": ["registered"], ", 32 at a time": ["waits=32"],
+          ", received singly": ["single"], ", counted sends": ["counted"],
+          ", 2048 buffers": ["pool=2048"]}  # fmt: skip
+"""What C io_uring is called with which of its options; upper_ring.c says what they are."""
+
+
+def ringed() -> dict[str, list[str]]:
+    """The floor: a C server over knote serve's own calls of io_uring; nothing where io_uring is not to be had."""
+    if ring_probe.why_not():
+        return {}
+    server = str(native.compiled("upper_ring.c", f"-I{native.KERNEL_ROOM}"))
+    return {f"{FLOOR}{name}": [server, *options] for name, options in RINGED.items()}
+
+
 def commands() -> dict[str, list[str]]:
     """Name → how it is started: ours, the one that they are compared with, and who is shown beside them."""
     knote = Path(sys.executable).with_name("knote")
@@ -84,6 +105,7 @@ def commands() -> dict[str, list[str]]:
         "knote serve, Python": [*ours, "bench.servers:upper"],
         "knote serve on epoll": [*ours, "upper", "--engine", "epoll"],
         "C epoll": [str(native.program("upper.c"))],
+        **ringed(),
         "select.epoll by hand": process.command("bench.servers", "epoll"),
         "asyncio": process.command("bench.servers", "asyncio"),
     }
@@ -98,8 +120,11 @@ def rows(settings: Settings) -> Iterator[list[Row]]:
     here, there = machine.cores()
     seconds = max(SECONDS * settings.scale, 0.02)
     with contextlib.ExitStack() as stack:
+        # A look has no time for the floor's options, nor for more than one load.
         up = {
-            name: stack.enter_context(started(command)) for name, command in commands().items()
+            name: stack.enter_context(started(command))
+            for name, command in commands().items()
+            if not settings.places or name == FLOOR or not name.startswith(FLOOR)
         }
 
         def server(name: str, core: int, load: tuple[int, int]) -> Server:
@@ -112,19 +137,19 @@ def rows(settings: Settings) -> Iterator[list[Row]]:
             )
             beside: list[Contender] = []
             if ours == "knote serve" and load == (64, 64):
-                shown = [name for name in up if not name.startswith("knote") and name != "C epoll"]
-                beside = [server(name, core, load) for name in shown]
+                beside = [server(name, core, load) for name in up if not name.startswith(("knote", "C "))]
             return Ratio(
                 label, server(ours, core, load), server("C epoll", core, load), target, "request", beside,
                 seconds,
             )  # fmt: skip
 
         made: list[Row] = []
-        for load, (built_in, python) in LOADS.items():
+        for load, (built_in, python) in list(LOADS.items())[: 1 if settings.places else None]:
             made.append(row("knote serve", load, built_in))
             if python is not None:
                 made.append(row("knote serve, Python", load, python))
             made.append(row("knote serve on epoll", load, None))
+            made += [row(name, load, None) for name in up if name == FLOOR or (load == (64, 64) and FLOOR in name)]
         if there != here:
             made.append(row("knote serve", (64, 64), None, there))
         yield made

@@ -1,0 +1,3 @@
+/* epoll(7), edge-triggered. */
+#define EDGES EPOLLET
+#include "peer_epoll.c"
