@@ -23,7 +23,7 @@ SOURCES := src tests setup.py .ci $(wildcard bench examples)
 .DEFAULT_GOAL := help
 .PHONY: help run test lint checkers ruff mypy imports cython headers
 .PHONY: test-engines test-compiled test-interpreted test-checked matrix cpython dist test-dist bench bench-docs clean
-.PHONY: pages clients soak-attack soak-cycles soak-model soak-owners sandbox sanitize tsan
+.PHONY: pages clients soak-attack soak-serve soak-cycles soak-faults soak-model soak-owners sandbox sanitize tsan
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z].*: .*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -97,9 +97,17 @@ soak-attack:  ## knote serve under resets, slow and silent clients, floods; repl
 	@$(ENVS) build compiled
 	.venv/compiled-$(VERSION)/bin/python -m tests.soak.attack $(ARGS)
 
+soak-serve:  ## knote serve for ten minutes: load, kills, reloads and drains; nothing may be lost (ARGS='--minutes 1')
+	@$(ENVS) build compiled
+	.venv/compiled-$(VERSION)/bin/python -m tests.soak.serve $(ARGS)
+
 soak-cycles:  ## each filter 100 000 times: add, fire, delete; descriptors and memory stay (ARGS='VNODE')
 	@$(ENVS) build compiled
 	.venv/compiled-$(VERSION)/bin/python -m tests.soak.cycles $(ARGS)
+
+soak-faults:  ## every system call of the kernel room fails at every place, with every errno, and several at once (ARGS='epoll poll')
+	@$(ENVS) build compiled
+	.venv/compiled-$(VERSION)/bin/python -m tests.engines.test_faults $(ARGS)
 
 soak-owners:  ## a million opens, dups, closes and forks: each event belongs to who owns the number
 	@$(ENVS) build compiled

@@ -41,6 +41,8 @@ BUILDS = {
 }
 NEEDS = {"auto": None, "bench": "bench", "clients": "clients"}
 """Which extra an environment holds, where it is not `test`."""
+BESIDES = {"interpreted": "matplotlib"}
+"""What of the extra `bench` an environment of tests holds, too: one is enough to see that plots are drawn."""
 # Of a build's log: what Cython and gcc say of our sources, and setup.py's own sentences.
 WORTH_SEEING = re.compile(r"^\s*(\*\*\*|warning: \S+\.(py|pyx|pxd):|\S+\.[ch]:\d+:.*warning:)")
 FAILURE = re.compile(r"Error compiling Cython file|\.[ch]:\d+:.*error:|KNOTE_BUILD=")
@@ -61,7 +63,7 @@ def main():
     if asked.command == "pythons":
         print("\n".join(pythons()[1 if asked.others else 0 :]))
         return
-    with only_one():
+    with only_one(f"{getattr(asked, 'mode', asked.command.removeprefix('test-'))}-{VERSION}"):
         if asked.command == "build":
             build(asked.mode)
         elif asked.command == "lint":
@@ -73,17 +75,19 @@ def main():
 
 
 @contextlib.contextmanager
-def only_one():
-    """Two makes at a time take turns at building; tests run outside of this."""
+def only_one(what):
+    """Two makes at a time take turns: at an environment, and, since it takes minutes of all cores, at compiling.
+    An environment that is current waits for nobody who compiles another one; tests run outside of this."""
     VENVS.mkdir(exist_ok=True)
-    with open(VENVS / "lock", "w") as lock:
+    with open(VENVS / f"lock-{what}", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def build(mode):
     """Make .venv/MODE-3.x current."""
-    home = venv(mode, extras(NEEDS.get(mode, "test")))
+    besides = [one for one in extras("bench") if mode in BESIDES and one.startswith(BESIDES[mode])]
+    home = venv(mode, [*extras(NEEDS.get(mode, "test")), *besides])
     if mode == "clients":
         client_sources(home)
     tree, built = home / "tree", home / "built"
@@ -96,7 +100,8 @@ def build(mode):
     # What needs no test tools is built as a user's pip does it; the others reuse their build tools.
     isolation = [] if mode in NEEDS else ["--no-build-isolation"]
     flags = ["-v", "--no-deps", "--force-reinstall", *isolation]
-    log = pip(home, "install", *flags, tree, **BUILDS[mode])
+    with contextlib.nullcontext() if mode == "interpreted" else only_one("compiler"):
+        log = pip(home, "install", *flags, tree, **BUILDS[mode])
     for line in log.splitlines():
         if WORTH_SEEING.search(line):
             print(line.strip())
@@ -114,8 +119,9 @@ def dist():
     code = f"from setuptools.build_meta import build_sdist as build; build({str(DIST)!r})"
     run([python(home), "-c", code], cwd=tree)
     (sdist,) = DIST.glob("*.tar.gz")
-    for mode in ("interpreted", "compiled"):
-        pip(home, "wheel", "--no-deps", "--wheel-dir", DIST, sdist, **BUILDS[mode])
+    with only_one("compiler"):
+        for mode in ("interpreted", "compiled"):
+            pip(home, "wheel", "--no-deps", "--wheel-dir", DIST, sdist, **BUILDS[mode])
     print("\n".join(f"dist/{path.name}" for path in sorted(DIST.iterdir())))
 
 
@@ -126,7 +132,7 @@ def test_dist(tests):
     """
     (wheel,) = DIST.glob("*-cp*.whl")
     (sdist,) = DIST.glob("*.tar.gz")
-    chosen = {"wheel": tests, "sdist": tests or ["tests/build", "tests/unit"]}
+    chosen = {"wheel": tests, "sdist": ["tests/build/test_which_build.py", "tests/unit"]}
     for kind, artifact in {"wheel": wheel, "sdist": sdist}.items():
         shutil.rmtree(VENVS / f"from-{kind}-{VERSION}", ignore_errors=True)
         home = venv(f"from-{kind}", extras("test"))
@@ -210,7 +216,7 @@ def copy_sources(tree, *folders):
 
 
 def fingerprint(tree, names):
-    total = hashlib.sha256(sys.version.encode())
+    total = hashlib.sha256(f"{sys.version} {os.environ.get('CFLAGS', '')}".encode())
     for name in names:
         if not name.endswith(".md"):
             total.update(name.encode() + b"\0" + hashlib.sha256((tree / name).read_bytes()).digest())
@@ -251,8 +257,11 @@ def python(home):
 
 
 def pip(home, *arguments, **environment):
-    """Run pip quietly; return what it said."""
+    """Run pip quietly; return what it said.  dist/ is made of the same C as the compiled build: where there is a
+    ccache, it is compiled once."""
     flags = ["--disable-pip-version-check", "--no-input"]
+    if shutil.which("ccache"):
+        environment.setdefault("CC", os.environ.get("CC", "ccache gcc"))
     return run([python(home), "-m", "pip", *flags, *arguments], environment=environment)
 
 

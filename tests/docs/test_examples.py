@@ -17,8 +17,8 @@ from tests.docs.pages import DOCS, Example, examples, filter_pages
 from tests.support.waiting import SOON
 
 PAGES: Final[tuple[str, ...]] = (
-    "aio.md", "caps.md", "devpoll.md", "engines.md", "eventport.md", "inspect.md", "iocp.md", "tutorial.md",
-    "why-kqueue.md",
+    "aio.md", "caps.md", "devpoll.md", "engines.md", "eventport.md", "inspect.md", "iocp.md", "systemd.md",
+    "tutorial.md", "why-kqueue.md",
 )  # fmt: skip
 """Pages of docs/ beside the filters' whose examples are run here."""
 
