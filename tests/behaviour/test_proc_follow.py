@@ -79,6 +79,17 @@ def fork_once(code: int = 0) -> int:
     return pid
 
 
+def idle_among_strangers(kq: Any) -> None:
+    """idle() where everybody's forks are heard, for NOTE_TRACK or more than 32 processes: a stranger's makes the
+    descriptor readable for a moment, but no event."""
+
+    def quiet() -> bool:
+        assert kq.control(None, ROOM, HARDLY) == []
+        return not polls(kq)
+
+    wait_until(quiet)
+
+
 def shell() -> subprocess.Popen[bytes]:
     """One that executes another when it reads a line; it runs by now: Popen may return before its own exec is
     told."""
@@ -222,7 +233,7 @@ def test_children_from_before_are_not_followed(kq: Any, child: Child) -> None:
     """S-209: only a fork after the EV_ADD makes a knote."""
     apply(kq, proc(os.getpid(), fflags=FORK_TRACK))
     child.end()
-    idle(kq)
+    idle_among_strangers(kq)
     assert [one.ident for one in kq.knotes()] == [os.getpid()]
 
 
@@ -304,16 +315,10 @@ def test_several_queues(engine: str) -> None:
 def test_more_than_the_kernel_tells_apart(kq: Any) -> None:
     """Beyond 32 processes everybody's forks are heard, and those that nobody asked for are dropped here."""
     children = [run(fork_once, i) for i in range(40)]
-
-    def quiet() -> bool:
-        # Somebody else's fork makes the descriptor readable for a moment, but no event.
-        assert kq.control(None, 64, HARDLY) == []
-        return not polls(kq)
-
     try:
         apply(kq, *(proc(child.pid, fflags=NOTE_EXIT | NOTE_FORK) for child in children))
         fork_once()
-        wait_until(quiet)
+        idle_among_strangers(kq)
         for child in children:
             child.end()
         events = collect(kq, 40)

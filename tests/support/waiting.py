@@ -35,10 +35,20 @@ def wait_until(predicate: Callable[[], object], deadline: float = SOON, what: st
 def in_a_wait(number: int) -> bool:
     """Whether this thread, or the first one of this process, waits for events: asleep alone does not say so, since
     who waits for the GIL is, too."""
-    where = Path(f"/proc/{number}/wchan").read_text()
-    if where != "0":
-        return "poll" in where or where == "read_events"  # the latter is io_getevents(2)
-    # A kernel that does not say where: asleep must do.
+    where = _wchan(number)
+    if where == "0" and _asleep(number):
+        where = _wchan(number)  # it ran, and may be asleep by now
+        if where == "0":
+            return _asleep(number)  # a kernel that does not say where: that must do
+    # ep_poll, do_sys_poll...; read_events is io_getevents(2), io_cqring_wait io_uring_enter(2).
+    return "poll" in where or "ring" in where or where == "read_events"
+
+
+def _wchan(number: int) -> str:
+    return Path(f"/proc/{number}/wchan").read_text()
+
+
+def _asleep(number: int) -> bool:
     return Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[0] == "S"
 
 
