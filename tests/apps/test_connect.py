@@ -64,6 +64,20 @@ def port_of(server: Server) -> str:
     return str(server.address[1])
 
 
+def test_ctrl_c_is_heard_at_any_moment(server: Server) -> None:
+    """The wakeup descriptor is the queue's while it runs, and nobody's afterwards."""
+    seen: list[int] = []
+
+    def look(queue: object, session: object) -> None:
+        seen.append(signal.set_wakeup_fd(-1))
+        signal.set_wakeup_fd(seen[0])
+
+    with open(os.devnull, "wb") as nowhere:
+        assert talk("127.0.0.1", server.address[1], stdin=None, stdout=nowhere.fileno(), attend=look) == 0
+    assert len(seen) == 1 and seen[0] >= 0
+    assert signal.set_wakeup_fd(-1) == -1
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("sink", [into_file, into_pipe])
 @pytest.mark.parametrize("source", SOURCES)

@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 
+from knote import kqueue
 from knote.apps.drive_ready import RECEIVE
 from knote.apps.journal import Journal
 from knote.apps.server import Server
 from knote.apps.service import ServiceError
-from knote.apps.signals import StopSignals
+from knote.apps.signals import Awake, StopSignals, awake
 from tests.apps.programs import SIZES, beside, dial, exactly, running, to_the_end
 from tests.support.waiting import HARDLY, SOON, wait_until
 
@@ -303,6 +304,36 @@ def test_signals_of_others_do_not_stop_it() -> None:
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert got == [signal.SIGUSR1]
+
+
+def test_a_signal_just_before_a_wait_ends_it() -> None:
+    """Its Python handler has run by then, or runs when the wait is over: signal(7) knows no such moment."""
+    got: list[int] = []
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: got.append(number))
+    try:
+        with kqueue() as kq:
+            with Awake(kq) as awoken:
+                signal.raise_signal(signal.SIGUSR1)
+                (event,) = kq.control(None, 1, SOON)
+                assert event.udata is awoken
+                awoken.ready(event)
+                assert kq.control(None, 1, 0) == []
+                assert got == [signal.SIGUSR1]
+            assert kq.knotes() == []
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_a_thread_hears_no_signals_and_needs_no_waking() -> None:
+    with kqueue() as kq:
+
+        def nothing() -> None:
+            with awake(kq) as awoken:
+                assert awoken is None
+
+        with beside(nothing):
+            pass
 
 
 def test_signals_belong_to_the_main_thread() -> None:

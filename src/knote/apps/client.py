@@ -14,6 +14,7 @@ from knote.apps.inlet import Inlet
 from knote.apps.line import secured
 from knote.apps.outlet import Outlet, file_name
 from knote.apps.session import Manners, Session
+from knote.apps.signals import HANGUP, StopSignals, awake
 
 if TYPE_CHECKING:
     import socket
@@ -71,6 +72,7 @@ def talk(
             queue = stack.enter_context(kqueue(engine=engine))
         except OSError as error:  # is about the engine, or a limit, and not about who is called
             raise ConnectError(error.errno, error.strerror) from None
+        stack.enter_context(awake(queue))  # Ctrl-C is heard at any moment
         if program is None:
             screen = _screen(stack, stdout)
             keyboard = None if stdin is None else _keyboard(stack, stdin, raw=raw)
@@ -107,7 +109,6 @@ def talk(
             session.run()
             return 0
         from knote.apps.keys import Keys
-        from knote.apps.signals import HANGUP, StopSignals
 
         assert isinstance(keyboard, Keys)
         with StopSignals(queue, session.stop, HANGUP) as signals, keyboard:

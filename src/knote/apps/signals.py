@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import socket
+import threading
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from knote import EV_ADD, EV_DELETE, EVFILT_READ, NOTE_NODATA, kevent, kqueue
@@ -11,6 +13,7 @@ from knote.apps.handler import Handler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from types import TracebackType
     from typing import Self
 
@@ -19,26 +22,19 @@ HANGUP = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """What ends a program that has something to put in order first: a terminal, a path."""
 
 
-class Signals(Handler):
-    """While the with block runs, each of these signals calls what stands beside it, from the queue's loop.
+class Awake(Handler):
+    """While the with block runs, a signal that comes just before the queue's wait ends it at once, and what
+    Python's handlers do is done then: KeyboardInterrupt, for one.
 
     The C handler of CPython writes each signal's number to the wakeup descriptor at once, whatever thread it hits
     and whatever runs; a READ knote on the other end brings it.  A Python handler alone could be late for ever: one
     that comes between the last look at pending signals and the wait runs when the wait is over (signal(7)).
 
-    do: what to call at which signal.
-    urgent: signals that raise KeyboardInterrupt where the program stands when one more of them comes before the
-        loop has dealt with the first: what it does may hang.
-    number: the last one that came, 0 before.
-    Handlers and wakeup descriptor are as before after the block.  Main thread only, as signal.signal() says.
+    The wakeup descriptor is as before after the block.  Main thread only, as signal.set_wakeup_fd() says.
     """
 
-    def __init__(self, queue: kqueue, do: dict[int, Callable[[], None]], urgent: frozenset[int] = STOPS) -> None:
+    def __init__(self, queue: kqueue) -> None:
         self._queue = queue
-        self._do = do
-        self._urgent = urgent
-        self._waiting = 0
-        self.number = 0
 
     def __enter__(self) -> Self:
         self._read, self._write = socket.socketpair()
@@ -51,6 +47,48 @@ class Signals(Handler):
             self._read.close()
             self._write.close()
             raise
+        return self
+
+    def ready(self, event: kevent) -> None:
+        """Numbers of signals have come, whose handlers have run."""
+        self._read.recv(4096)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        signal.set_wakeup_fd(self._wakeup)
+        if not self._queue.closed:
+            self._queue.control([kevent(self._read, EVFILT_READ, EV_DELETE)], 0)
+        self._read.close()
+        self._write.close()
+
+
+def awake(queue: kqueue) -> AbstractContextManager[Awake | None]:
+    """Awake, in the main thread.  In another one, to which no signal's handler belongs, nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        return nullcontext()
+    return Awake(queue)
+
+
+class Signals(Awake):
+    """While the with block runs, each of these signals calls what stands beside it, from the queue's loop.
+
+    do: what to call at which signal.
+    urgent: signals that raise KeyboardInterrupt where the program stands when one more of them comes before the
+        loop has dealt with the first: what it does may hang.
+    number: the last one that came, 0 before.
+    Handlers are as before after the block.
+    """
+
+    def __init__(self, queue: kqueue, do: dict[int, Callable[[], None]], urgent: frozenset[int] = STOPS) -> None:
+        super().__init__(queue)
+        self._do = do
+        self._urgent = urgent
+        self._waiting = 0
+        self.number = 0
+
+    def __enter__(self) -> Self:
+        super().__enter__()
         # A handler that C code installed is None here: it could not be put back, so it stays.
         self._before: dict[int, Any] = {
             number: signal.signal(number, self._arrived)
@@ -78,11 +116,7 @@ class Signals(Handler):
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        signal.set_wakeup_fd(self._wakeup)
-        if not self._queue.closed:
-            self._queue.control([kevent(self._read, EVFILT_READ, EV_DELETE)], 0)
-        self._read.close()
-        self._write.close()
+        super().__exit__(kind, error, trace)
 
 
 class StopSignals(Signals):

@@ -9,6 +9,7 @@ TYPE_CHECKING = False  # typing costs what starting Python does, and an empty fi
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from knote import kqueue
     from knote.cli.arguments import Parser
@@ -63,6 +64,7 @@ class _Cat:
         self._good = True
         self._json = asked is not None and asked.json
         self._finish: Callable[[], None] | None = None
+        self._awake: AbstractContextManager[object] | None = None
 
     def run(self) -> int:
         if not self._json:
@@ -115,6 +117,8 @@ class _Cat:
         except ValueError as error:  # the engine
             self._tell(OSError(None, str(error)), "")
         finally:
+            if self._awake is not None:
+                self._awake.__exit__(None, None, None)
             if self._finish is not None:
                 self._finish()
         return status
@@ -123,6 +127,11 @@ class _Cat:
         from knote.cli.status import watch
 
         progress = self._asked is not None and self._asked.progress
+        if progress or self._json:  # or Ctrl-C ends us at once: see run()
+            from knote.apps.signals import awake
+
+            self._awake = awake(queue)
+            self._awake.__enter__()
         self._finish = watch(queue, self._tally, progress=progress, as_json=self._json)
 
     def _usable(self) -> Iterator[str]:
