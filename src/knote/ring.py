@@ -22,9 +22,10 @@ SUBMISSIONS = 256
 COMPLETIONS = 4096
 """Before they overflow into memory that the kernel allocates one by one, 64 KB."""
 
-ONE_THREAD = 1 << 12 | 1 << 13
-"""IORING_SETUP_SINGLE_ISSUER and _DEFER_TASKRUN (Linux 6.1): for a ring of which one thread makes every call, and
-whose completions are made when it asks for them."""
+ONE_THREAD = 1 << 9 | 1 << 12 | 1 << 13
+"""IORING_SETUP_TASKRUN_FLAG, _SINGLE_ISSUER and _DEFER_TASKRUN (Linux 6.1): for a ring of which one thread makes
+every call, and whose completions are made when it asks for them.  Without the flag a call that does not wait would
+not know that there is something to ask for."""
 
 OP_FSYNC = 3
 OP_POLL_ADD = 6

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import gc
 import socket
+import struct
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
+from knote.apps.ends import SHARE
 from knote.apps.ring_pool import FIRST_BUFFERS, SIZE
 from knote.apps.server import Server
 from tests.apps.programs import dial, exactly, serving
+from tests.support.waiting import wait_until
 
 FLOODERS = 60
 MOST = 2 * FIRST_BUFFERS * SIZE
@@ -53,6 +57,114 @@ def test_many_that_send_without_end_share_a_turn() -> None:
         asker.sendall(b"x")
         while not last.received:
             server.driver.turn()
+
+
+ENGINES = [pytest.param("ring", marks=pytest.mark.needs("a server's ring")), "epoll"]
+CROWD = 20 * SHARE
+_TCP_CLOSE, _TCP_CLOSE_WAIT = 7, 8
+"""What the kernel calls a connection that was reset, and one whose client has ended (<linux/tcp_states.h>)."""
+
+
+def state(fd: int) -> int:
+    """Of a TCP socket."""
+    sock = socket.socket(fileno=fd)
+    try:
+        return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+    finally:
+        sock.detach()
+
+
+def every_second_one_resets(socks: list[socket.socket]) -> None:
+    """All are closed."""
+    for number, sock in enumerate(socks):
+        if number % 2:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+
+
+@pytest.mark.parametrize("driver", ENGINES)
+def test_many_that_end_at_once_keep_nobody_waiting(driver: str) -> None:
+    """A turn closes a few of them: who asks meanwhile is answered as if they were silent."""
+    with Server(service="upper", engine=driver) as server, ExitStack() as stack:
+        socks = [stack.enter_context(dial(server)) for _ in range(CROWD)]
+        while len(server) < CROWD:
+            server.driver.turn()
+        asker = stack.enter_context(dial(server))
+        while len(server) == CROWD:
+            server.driver.turn()
+        ending = [fd for fd, each in server.connections.items() if each.id <= CROWD]
+        every_second_one_resets(socks)
+        wait_until(lambda: all(state(fd) in (_TCP_CLOSE, _TCP_CLOSE_WAIT) for fd in ending))
+        asker.sendall(b"x")
+        asker.setblocking(False)
+        answered = -1
+        while len(server) > 1:
+            before = len(server)
+            server.driver.turn()
+            assert before - len(server) <= SHARE
+            if answered < 0:
+                try:
+                    assert asker.recv(1) == b"X"
+                    answered = len(server)
+                except BlockingIOError:
+                    pass
+        assert answered > CROWD // 2
+
+
+class Hesitant:
+    """A protocol that pauses at the first byte."""
+
+    made: Any = None
+
+    def connected(self, connection: Any) -> None:
+        """Remember it."""
+        Hesitant.made = self
+        self.connection = connection
+        self.heard: list[object] = []
+
+    def data(self, data: bytes) -> None:
+        """No more."""
+        self.heard.append(data)
+        self.connection.pause()
+
+    def eof(self) -> None:
+        """The client has ended."""
+        self.heard.append("eof")
+
+    def closed(self, why: str) -> None:
+        """So has the connection."""
+        self.heard.append(why)
+
+
+@pytest.mark.parametrize("driver", ENGINES)
+@pytest.mark.parametrize("others", [0, 3 * SHARE], ids=["alone", "behind others"])
+def test_an_end_waits_for_who_paused(driver: str, others: int) -> None:
+    """He hears of it once, when he resumes, however many turns its handling took."""
+    with Server(service=Hesitant, engine=driver) as server, ExitStack() as stack:
+        crowd = [stack.enter_context(dial(server)) for _ in range(others)]
+        while len(server) < others:
+            server.driver.turn()
+        client = stack.enter_context(dial(server))
+        while len(server) == others:
+            server.driver.turn()
+        one = Hesitant.made
+        ending = list(server.connections)
+        for sock in crowd:
+            sock.close()
+        client.shutdown(socket.SHUT_WR)
+        wait_until(lambda: all(state(fd) == _TCP_CLOSE_WAIT for fd in ending))
+        one.connection.pause()
+        bell = server.orders
+        while len(server) > 1:
+            server.driver.turn()
+        for _ in range(5):
+            bell.give(lambda: None)  # or a turn would wait
+            server.driver.turn()
+        assert one.heard == []
+        one.connection.resume()
+        while len(server):
+            server.driver.turn()
+        assert one.heard == ["eof", "client"]
 
 
 def frozen(data: bytes) -> bytes:

@@ -75,6 +75,6 @@ cdef class Flow:
     cpdef unsigned int most(self) noexcept
     cpdef unsigned int shrink(self, unsigned int count) noexcept
     cpdef int submit(self, int wait) noexcept
-    cpdef int reap(self) noexcept
+    cpdef int reap(self, bint eager) noexcept
     cpdef recycle(self)
     cpdef close(self)

@@ -21,6 +21,8 @@ _ACCEPT_MULTISHOT, _RECV_MULTISHOT = 1 << 0, 1 << 1
 _ALL_OF_ANY = 1 << 0 | 1 << 2
 _NOW = socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT | socket.MSG_WAITALL
 _MOST = 1 << 30
+_EAGER, _SERVED = 2048, 64
+"""As in kn_flow.h."""
 _DEFER_TASKRUN = 1 << 13
 _GAP = 5 * 64
 _madvise = function("madvise", ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
@@ -178,16 +180,21 @@ class Flow:
             return min(rc, 0)
         return rc if rc < 0 else -errno.EAGAIN
 
-    def reap(self) -> int:
-        """Take all completions out: how many."""
+    def reap(self, eager: bool) -> int:
+        """Take all completions out: how many.  eager: those, too, that the kernel has not made yet of what has
+        happened, up to some 2000, of which 64 have a buffer."""
         self._landed = []
+        filled = 0
         while True:
             while self._uring.reap(256):
                 self._landed += self._uring._landed
-                self._away += sum(flags & 1 for _token, _result, flags in self._uring._landed)
+                filled += sum(flags & 1 for _token, _result, flags in self._uring._landed)
+            count = len(self._landed)
+            enough = not eager or count >= _EAGER or filled >= _SERVED or not self._uring.landed()
+            if enough and not self._uring.overflowed():
+                self._away += filled
                 self._most = max(self._most, self._away)
-            if not self._uring.overflowed():
-                return len(self._landed)
+                return count
             self._uring.submit(0)
 
     def recycle(self) -> None:

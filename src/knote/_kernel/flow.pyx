@@ -9,7 +9,7 @@ cdef extern from "kn_flow.h" nogil:
     int kn_flow_open(kn_flow *flow, const kn_ring *ring, unsigned int entries, unsigned int size)
     unsigned int kn_flow_grow(kn_flow *flow, unsigned int count)
     unsigned int kn_flow_shrink(kn_flow *flow, const kn_ring *ring, unsigned int count)
-    int kn_flow_reap(kn_flow *flow, kn_ring *ring)
+    int kn_flow_reap(kn_flow *flow, kn_ring *ring, bint eager)
     void kn_flow_close(kn_flow *flow)
 
 
@@ -74,8 +74,8 @@ cdef class Flow:
             return 0 if rc >= 0 else rc
         return rc if rc < 0 else -EAGAIN
 
-    cpdef int reap(self) noexcept:
-        return kn_flow_reap(&self._flow, &self._uring._ring)
+    cpdef int reap(self, bint eager) noexcept:
+        return kn_flow_reap(&self._flow, &self._uring._ring, eager)
 
     cpdef recycle(self):
         kn_flow_recycle(&self._flow)

@@ -27,6 +27,8 @@
 #define KN_FLOW_DEFER_TASKRUN (1U << 13) /* Linux 6.1 */
 #define KN_FLOW_BUFFER_SHIFT 16
 #define KN_FLOW_HAS_BUFFER 1U
+#define KN_FLOW_EAGER 2048
+#define KN_FLOW_SERVED 64
 #define KN_FLOW_MORE 2U
 
 struct kn_flow_slot { /* struct io_uring_buf; the tail of the ring lies in the first one's resv */
@@ -232,20 +234,28 @@ static inline int kn_flow_cancel(struct kn_ring *r, uint64_t target, int all, ui
     return 0;
 }
 
-/* All completions that there are, those that found their queue full included: how many, or -errno. */
-static inline int kn_flow_reap(struct kn_flow *f, struct kn_ring *r)
+/* All completions that there are, those that found their queue full included: how many, or -errno.
+ *
+ * Of what has happened one call makes no more than 20 completions, or as many as it waits for (io_run_local_work(),
+ * Linux 6.13), in order: who asks when a thousand have ended would be heard after 50 turns.  eager: as many calls as it
+ * takes, until there are KN_FLOW_EAGER completions, or so many that brought something that KN_FLOW_SERVED of them are
+ * enough for a turn. */
+static inline int kn_flow_reap(struct kn_flow *f, struct kn_ring *r, int eager)
 {
-    uint32_t n = 0;
+    uint32_t n = 0, filled = 0;
     for (;;) {
-        uint32_t before = n;
+        uint32_t before = n, had = f->held;
+        int over;
         n += (uint32_t)kn_ring_reap(r, f->landed + n, (int)(f->landed_room - n));
         for (; before < n; before++)
             f->held -= f->landed[before].flags & KN_FLOW_HAS_BUFFER;
+        filled += had - f->held;
         if (f->most < f->made - f->held)
             f->most = f->made - f->held;
-        if (!kn_ring_overflowed(r))
+        over = kn_ring_overflowed(r);
+        if (!over && (!eager || n >= KN_FLOW_EAGER || filled >= KN_FLOW_SERVED || !kn_ring_landed(r)))
             return (int)n;
-        if (f->landed_room - n < r->cq_entries) {
+        if (over && f->landed_room - n < r->cq_entries) {
             uint32_t room = f->landed_room * 2;
             struct kn_landed *grown = (struct kn_landed *)realloc(f->landed, room * sizeof *grown);
             if (!grown)

@@ -3,6 +3,7 @@ cimport cython
 from knote._kernel.stream cimport Room, send_one, shut
 from knote._kernel.time cimport close_fd
 from knote.apps.connection cimport Connection, Driver
+from knote.apps.ends cimport Ends
 from knote.apps.handler cimport Handler
 from knote.apps.outgoing cimport Outgoing
 from knote.apps.wheel cimport Wheel
@@ -12,18 +13,20 @@ from knote.kqueue cimport kqueue as Kqueue
 from knote.queue cimport Queue
 
 cdef int EVENTS, EVFILT_READ, EVFILT_WRITE, UPPER, ECHO, DISCARD, CHARGEN, _EAGAIN, _EINTR
-cdef unsigned int AWAITED, CLOSED, ENDED, LINGERING, READING, SILENT
+cdef unsigned int AWAITED, CLOSED, ENDED, LINGERING, OVER, READING, SILENT
 
 
 cdef class Ready(Driver):
     cdef Kqueue _kq
     cdef object _control
+    cdef Ends _ends
     cdef Harvest _harvest
     cdef Room _room
     cdef Wheel _wheel
     cdef public long long patience
 
-    @cython.locals(harvest=Harvest, events=list, i=cython.int, n=cython.int, event=Event, queue=Queue)
+    @cython.locals(harvest=Harvest, events=list, i=cython.int, n=cython.int, event=Event, queue=Queue,
+                   connection=Connection)
     cpdef turn(self)
     @cython.locals(count=cython.Py_ssize_t, sent=cython.Py_ssize_t, kind=cython.int)
     cdef _receive(self, Connection connection)

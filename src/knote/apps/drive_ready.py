@@ -25,9 +25,10 @@ from knote import (
 from knote._kernel.stream import Room, send_one, shut
 from knote._kernel.time import close_fd
 from knote.apps.connection import Connection, Driver
+from knote.apps.ends import Ends
 from knote.apps.outgoing import Outgoing
 from knote.apps.service import ECHO, UPPER
-from knote.apps.states import AWAITED, CLOSED, ENDED, LINGERING, READING, RESET, SILENT
+from knote.apps.states import AWAITED, CLOSED, ENDED, LINGERING, OVER, READING, RESET, SILENT
 from knote.harvest import Harvest
 
 if TYPE_CHECKING:
@@ -47,12 +48,13 @@ _EINTR = errno.EINTR
 class Ready(Driver):
     """A READ knote for each connection; a WRITE knote only while a client has not taken all of its reply."""
 
-    __slots__ = ("_control", "_harvest", "_kq", "_room", "_wheel", "patience")
+    __slots__ = ("_control", "_ends", "_harvest", "_kq", "_room", "_wheel", "patience")
 
     def __init__(self, server: Server, kq: kqueue, wheel: Wheel) -> None:
         Driver.__init__(self, server)
         self._kq = kq
         self._control: Any = kq.control
+        self._ends = Ends()
         self._harvest = Harvest()
         self._room = Room(RECEIVE)
         self._wheel = wheel
@@ -62,7 +64,7 @@ class Ready(Driver):
     def turn(self) -> None:
         """Driver.turn()."""
         harvest = self._harvest
-        n = self._kq._home().reap(harvest, EVENTS, self.patience)
+        n = self._kq._home().reap(harvest, EVENTS, 0 if self._ends.some else self.patience)
         events = harvest.events  # not before: a call that makes the first ones makes their list
         for i in range(n):
             event = events[i]
@@ -76,6 +78,15 @@ class Ready(Driver):
         for i in range(n):
             event = events[i]
             event._udata = None
+        if self._ends.some:
+            for connection in self._ends.take():
+                if connection.flags & READING:
+                    connection.ended()
+                elif not connection.flags & CLOSED:
+                    # Paused meanwhile: it will be reported again.
+                    connection.flags &= ~OVER
+                    add = EV_ADD | EV_DISABLE
+                    self._change(connection, kevent(connection.fd, EVFILT_READ, add, NOTE_NODATA, 0, connection))
 
     def _receive(self, connection: Connection) -> None:
         # One receive per event, so that a client that sends much does not keep the others waiting; by level the
@@ -84,12 +95,14 @@ class Ready(Driver):
             if connection.flags & LINGERING:
                 self._throw_away(connection)
             return
+        if connection.flags & OVER:
+            return  # by an event that was collected together with that of its end
         count = self._room.receive(connection.fd)
         if count <= 0:
-            if count == 0:
-                connection.ended()
-            elif count != -_EAGAIN and count != -_EINTR:
-                connection.drop(RESET)
+            if count != -_EAGAIN and count != -_EINTR:
+                # By level it would come back until it is closed.
+                self._delete(connection.fd, EVFILT_READ)
+                self._ends.add(connection, count == 0)
             return
         connection.received += count
         connection.seen = self._wheel.now
@@ -169,7 +182,9 @@ class Ready(Driver):
 
     def steer(self, connection: Connection, reading: bool) -> None:
         """Driver.steer()."""
-        if reading:
+        if connection.flags & OVER:  # and has no knote any more
+            connection.flags = connection.flags | READING if reading else connection.flags & ~READING
+        elif reading:
             connection.flags |= READING
             self._change(connection, kevent(connection.fd, EVFILT_READ, EV_ENABLE | EV_KEEPUDATA, NOTE_NODATA))
         else:
@@ -199,7 +214,7 @@ class Ready(Driver):
             connection.flags &= ~LINGERING
         # Closing alone would do, unless a child of the service holds a copy of the descriptor: then the kernel
         # keeps reporting a number that is no longer ours (epoll(7), Q6).
-        if connection.flags & (READING | ENDED) != ENDED:
+        if not connection.flags & OVER and connection.flags & (READING | ENDED) != ENDED:
             self._delete(connection.fd, EVFILT_READ)
         if connection.flags & AWAITED:
             self._delete(connection.fd, EVFILT_WRITE)
@@ -215,6 +230,7 @@ class Ready(Driver):
             self._control([kevent(connection.fd, EVFILT_READ, EV_ADD | EV_ENABLE, NOTE_NODATA, 0, connection)], 0)
         except OSError:
             return False  # no memory for it
+        connection.flags &= ~OVER
         if not self.server.lingering.begin(connection):
             return False
         connection.thrown = 0

@@ -4,14 +4,16 @@ from knote._kernel.flow cimport Flow
 from knote._kernel.stream cimport shut
 from knote._kernel.time cimport close_fd, run_signal_handlers
 from knote.apps.connection cimport Connection, Driver
+from knote.apps.ends cimport Ends
+from knote.apps.kept cimport Kept
 from knote.apps.outgoing cimport Outgoing
 from knote.apps.ring_doors cimport Doors
 from knote.apps.ring_queue cimport Polled
 from knote.apps.wheel cimport Wheel
 from knote.ring cimport Ring
 
-cdef int UPPER, ECHO, SIZE, _EAGAIN, _EBUSY, _ECANCELED, _EINTR, _ENOBUFS
-cdef unsigned int ARMED, AWAITED, CLOSED, CROWDED, FINISHING, LINGERING, READING, SILENT, SLOW
+cdef int UPPER, ECHO, SHARE, SIZE, _EAGAIN, _EBUSY, _ECANCELED, _EINTR, _ENOBUFS
+cdef unsigned int ARMED, AWAITED, CLOSED, CROWDED, FINISHING, LINGERING, OVER, READING, SILENT, SLOW
 cdef unsigned long long NOTHING, QUEUE, ACCEPT, RECEIVE, SEND, ROOM
 
 
@@ -26,23 +28,22 @@ cdef class Streams(Driver):
     cdef Doors _doors
     cdef list _later
     cdef list _closing
-    cdef list _resumed
+    cdef Kept _kept
     cdef list _dry
+    cdef Ends _ends
     cdef Py_ssize_t _first
     cdef dict _flying
 
-    @cython.locals(flow=Flow, i=cython.int, n=cython.int, token=cython.ulonglong, op=cython.ulonglong, doors=Doors)
+    @cython.locals(flow=Flow, i=cython.int, n=cython.int, token=cython.ulonglong, op=cython.ulonglong, doors=Doors,
+                   connection=Connection)
     cpdef turn(self)
     @cython.locals(flow=Flow, rc=cython.int)
     cdef _submit(self, int wait)
-    @cython.locals(connection=Connection, flow=Flow, dry=list, most=cython.Py_ssize_t)
+    @cython.locals(connection=Connection, closing=list, flow=Flow, dry=list, most=cython.Py_ssize_t)
     cdef _go_on(self)
     @cython.locals(flow=Flow, connection=Connection, kind=cython.int)
     cdef _received(self, int fd, int count, int bid, bint more)
     cdef bint _is_welcome(self, Connection connection, int count) except -1
-    cdef _keep(self, Connection connection, bytes data)
-    @cython.locals(connection=Connection)
-    cdef _serve_kept(self)
     @cython.locals(flow=Flow, once=cython.bint)
     cdef _arm(self, Connection connection)
     @cython.locals(flow=Flow)

@@ -27,12 +27,26 @@ from knote._kernel.stream import shut
 from knote._kernel.time import close_fd, run_signal_handlers
 from knote.apps import ring_pool
 from knote.apps.connection import Connection, Driver
+from knote.apps.ends import SHARE, Ends
+from knote.apps.kept import Kept
 from knote.apps.outgoing import Outgoing
 from knote.apps.ring_doors import Doors
 from knote.apps.ring_pool import SIZE
 from knote.apps.ring_queue import Polled
 from knote.apps.service import ECHO, UPPER
-from knote.apps.states import ARMED, AWAITED, CLOSED, CROWDED, FINISHING, LINGERING, READING, RESET, SILENT, SLOW
+from knote.apps.states import (
+    ARMED,
+    AWAITED,
+    CLOSED,
+    CROWDED,
+    FINISHING,
+    LINGERING,
+    OVER,
+    READING,
+    RESET,
+    SILENT,
+    SLOW,
+)
 
 if TYPE_CHECKING:
     from knote import kqueue
@@ -57,8 +71,21 @@ class Streams(Driver):
     """
 
     __slots__ = (
-        "_batch", "_closing", "_doors", "_dry", "_first", "_flow", "_flying", "_later",
-        "_open", "_queue", "_resumed", "_ring", "_table", "_wheel",
+        "_batch",
+        "_closing",
+        "_doors",
+        "_dry",
+        "_ends",
+        "_first",
+        "_flow",
+        "_flying",
+        "_kept",
+        "_later",
+        "_open",
+        "_queue",
+        "_ring",
+        "_table",
+        "_wheel",
     )  # fmt: skip
 
     def __init__(self, server: Server, kq: kqueue, wheel: Wheel) -> None:
@@ -77,8 +104,8 @@ class Streams(Driver):
         """More is to be sent when what is prepared has gone out."""
         self._closing: list[Connection] = []
         """To be finished, or closed, when what is prepared has gone out."""
-        self._resumed: list[Connection] = []
-        """What came while they were not read from is still to be served."""
+        self._kept = Kept()
+        self._ends = Ends()
         self._dry: list[Connection] = []
         """Found no buffer; behind the first ones those beside which others do not."""
         self._first = 0
@@ -93,8 +120,10 @@ class Streams(Driver):
         flow = self._flow
         assert flow is not None
         self._queue.poll(flow, QUEUE << 56)
-        self._submit(0 if self._later or self._closing or self._resumed or self._dry else 1)
-        n = flow.reap()
+        doors = self._doors
+        busy = self._later or self._closing or self._kept.some or self._dry or self._ends.some or doors.arrived
+        self._submit(0 if busy else 1)
+        n = flow.reap(self._ends.some)
         for i in range(n):
             token = flow.token(i)
             if token >> 56 == SEND:
@@ -102,6 +131,10 @@ class Streams(Driver):
         flow.recycle()
         if self._later or self._closing or self._dry:
             self._go_on()
+        if self._ends.some:
+            # Here, where the answers of the turn before are out and those of this one are not made yet.
+            for connection in self._ends.take():
+                self._kept.ended(connection)
         for i in range(n):
             token = flow.token(i)
             op = token >> 56
@@ -113,12 +146,11 @@ class Streams(Driver):
                 self._doors.accepted(token & 0x7FFFFFFF, flow.result(i), flow.more(i))
             elif op == QUEUE:
                 self._queue.deliver()
-        doors = self._doors
         if doors.arrived:
-            arrived, doors.arrived = doors.arrived, []
-            self.server.arrived(arrived)
-        if self._resumed:
-            self._serve_kept()
+            self.server.arrived(doors.share())
+        if self._kept.some:
+            for connection in self._kept.serve():
+                self._arm(connection)
 
     def _submit(self, wait: int) -> None:
         flow = self._flow
@@ -138,7 +170,8 @@ class Streams(Driver):
         for connection in later:
             if not connection.flags & (AWAITED | CLOSED) and connection.out is not None:
                 self._launch(connection)
-        closing, self._closing = self._closing, []
+        closing = self._closing[:SHARE]
+        del self._closing[:SHARE]
         for connection in closing:
             if connection.flags & CLOSED:
                 self._part(connection)
@@ -171,13 +204,13 @@ class Streams(Driver):
             kind = connection.kind
             if not connection.flags & READING:
                 if not connection.flags & (CLOSED | FINISHING):
-                    self._keep(connection, flow.take(bid, count))
+                    self._kept.keep(connection, flow.take(bid, count))
                 flow.give(bid)
             elif kind < UPPER or connection.wrap is not None or connection.stash is not None:
                 data = flow.take(bid, count)
                 flow.give(bid)
                 if connection.stash is not None:
-                    self._keep(connection, data)
+                    self._kept.keep(connection, data)
                 else:
                     connection.took(data)
             elif kind > ECHO:
@@ -201,13 +234,8 @@ class Streams(Driver):
                 connection.flags |= CROWDED
                 self._dry.insert(self._first, connection)
                 self._first += 1
-            elif count == 0 and not connection.flags & CLOSED:
-                if connection.flags & READING and connection.stash is None:
-                    connection.ended()
-                elif not connection.flags & FINISHING:
-                    self._keep(connection, b"")
-            elif count < 0 and count != -_ECANCELED and count != -_EAGAIN and count != -_EINTR:
-                connection.drop(RESET)
+            elif count == 0 or (count != -_ECANCELED and count != -_EAGAIN and count != -_EINTR):
+                self._ends.add(connection, count == 0)
         if not more:
             if connection.flags & CLOSED:
                 self._part(connection)
@@ -221,28 +249,9 @@ class Streams(Driver):
             return bool(self.server.lingering.came(connection, count))
         return count in (-_ENOBUFS, -_ECANCELED, -_EAGAIN, -_EINTR)
 
-    def _keep(self, connection: Connection, data: bytes) -> None:
-        # The kernel had received it before it was told to stop.
-        if connection.stash is None:
-            connection.stash = []
-        connection.stash.append(data)
-
-    def _serve_kept(self) -> None:
-        resumed, self._resumed = self._resumed, []
-        for connection in resumed:
-            while connection.stash is not None and connection.flags & READING:
-                data = connection.stash.pop(0)
-                if not connection.stash:
-                    connection.stash = None
-                if data:
-                    connection.took(data)
-                else:
-                    connection.ended()
-            self._arm(connection)
-
     def _arm(self, connection: Connection) -> None:
         flow = self._flow
-        if flow is None or connection.flags & (ARMED | CLOSED) or not connection.flags & READING:
+        if flow is None or connection.flags & (ARMED | CLOSED | OVER) or not connection.flags & READING:
             return
         if connection.stash is None:
             connection.flags |= ARMED
@@ -354,7 +363,7 @@ class Streams(Driver):
         if reading:
             connection.flags |= READING
             if connection.stash is not None:
-                self._resumed.append(connection)
+                self._kept.resume(connection)
             else:
                 self._arm(connection)
         else:
@@ -432,7 +441,7 @@ class Streams(Driver):
         flow.cancel(0, True, NOTHING << 56)
         while self._open or self._doors.are_open():
             self._submit(0 if self._closing else 1)
-            n = flow.reap()
+            n = flow.reap(False)
             self._go_on()
             for i in range(n):
                 fd, op = flow.token(i) & 0x7FFFFFFF, flow.token(i) >> 56

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 BACKLOG = 4096
 """What is asked of listen(2); the system's net.core.somaxconn limits it."""
+SHARE = 64
+"""A turn accepts so many, at 10 us each; by level the event comes again, and whoever has been there before waits
+for no more than that."""
 PATIENCE_MS = 250
 """How long the door stays shut when nothing of our own is closed: another process may free descriptors."""
 _SO_BINDTOIFINDEX = 62  # <asm-generic/socket.h>
@@ -180,7 +183,7 @@ def forget(sock: socket.socket, *, given: bool) -> None:
 
 
 class Listener(Handler):
-    """EVFILT_READ of a listening socket tells how many connections wait: exactly so many are accepted."""
+    """EVFILT_READ of a listening socket tells how many connections wait: no more are accepted."""
 
     __slots__ = (
         "_server", "_sock", "_told", "accept", "fd", "final", "given", "left", "name", "resting", "service",
@@ -224,7 +227,7 @@ class Listener(Handler):
         if self.left:
             return  # by an event that was collected together with this one
         arrived = []
-        for _ in range(event.data):
+        for _ in range(min(event.data, SHARE)):
             if not self._server.room():
                 self.close_door()
                 break

@@ -4,7 +4,8 @@ from knote._kernel.flow cimport Flow
 from knote._kernel.time cimport close_fd
 from knote.apps.connection cimport Connection
 
-cdef int _EBUSY, _ECANCELED
+cdef int SHARE, _EBUSY, _ECANCELED
+cdef unsigned int CLOSED
 
 
 cdef class Doors:
@@ -24,6 +25,8 @@ cdef class Doors:
     cdef bint are_open(self)
     cdef bint is_open(self, int fd)
     cdef accepted(self, int fd, int result, bint more)
+    @cython.locals(connection=Connection)
+    cdef list share(self)
     cdef too_late(self, int fd, int result, bint more)
     @cython.locals(connection=Connection)
     cdef close(self)

@@ -7,6 +7,8 @@ import errno
 from typing import TYPE_CHECKING, Any
 
 from knote._kernel.time import close_fd
+from knote.apps.listener import SHARE
+from knote.apps.states import CLOSED
 
 if TYPE_CHECKING:
     from knote._kernel.flow import Flow
@@ -92,6 +94,19 @@ class Doors:
             elif not listener.shut and not self._server.closing:
                 self.listen(listener)
             self._server.unlistened()
+
+    def share(self) -> list[Connection]:
+        """Those that a turn begins to serve, out of `arrived`: an accept brings all who have come.  One that its
+        server has dropped by now is closed."""
+        begun = []
+        for connection in self.arrived[:SHARE]:
+            if connection.flags & CLOSED:
+                close_fd(connection.fd)
+                self._server.freed(connection)
+            else:
+                begun.append(connection)
+        del self.arrived[:SHARE]
+        return begun
 
     def too_late(self, fd: int, result: int, more: bool) -> None:
         """A completion while the server ends."""

@@ -9,17 +9,19 @@ from knote.ring import ONE_THREAD, Ring
 
 SUBMISSIONS = 4096
 COMPLETIONS = 16384
-BUFFERS = 2048
-"""At most, 17 MiB: enough for a thousand connections that all send in one turn, twice, since what is sent from a
-buffer is held until the next.  With fewer it works as well, and costs those that found none another operation."""
-FIRST_BUFFERS = 128
-FEWEST = 16
+BUFFERS = 1024
+"""At most, 32 MiB if all are filled: enough for a thousand connections that all send in one turn.  With fewer it
+works as well, and costs those that found none another operation."""
+FIRST_BUFFERS = 32
+FEWEST = 4
 """While nothing is received at all: the others' memory, a megabyte, goes back to the system."""
-CROWD = 64
+CROWD = 16
 """So many of those that send faster than there are buffers are received from in one turn: half a megabyte, for
 which everybody else waits."""
-SIZE = 8192
-"""Of a buffer: the most that a service gets at once."""
+SIZE = 32768
+"""Of a buffer: the most that a service gets at once.  A message of 16 to 32 KiB that comes in parts of 8 KiB costs
+three times as much CPU, since all parts but the first are copied; memory is touched only as far as something is
+received."""
 
 
 def opened() -> tuple[Ring, Flow]:
@@ -34,9 +36,9 @@ def opened() -> tuple[Ring, Flow]:
 
 
 def more(flow: Flow, connections: int) -> None:
-    """Somebody found none.  Two for each connection are enough for those that take turns; for one that sends
+    """Somebody found none.  One for each connection is enough for those that take turns; for one that sends
     without end no number is, and all that there are is what a turn may have to do, while everybody else waits."""
-    flow.grow(max(2 * min(flow.grow(0), connections), 2 * FIRST_BUFFERS))
+    flow.grow(max(min(2 * flow.grow(0), connections), 2 * FIRST_BUFFERS))
 
 
 def fewer(flow: Flow) -> bool:

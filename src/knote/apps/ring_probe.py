@@ -38,7 +38,7 @@ def why_not() -> str:
             theirs.send(b"x")
             flow.receive(ours.fileno(), False, _RECEIVE)
             flow.send_bytes(ours.fileno(), b"y", _SEND)
-            if flow.submit(1) < 0 or flow.reap() != 1 or flow.result(0) != 1 or not flow.more(0):
+            if flow.submit(1) < 0 or flow.reap(False) != 1 or flow.result(0) != 1 or not flow.more(0):
                 return "this kernel's io_uring has no multishot receive (Linux 6.0)"
             flow.recycle()
         flow.close()

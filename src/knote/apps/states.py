@@ -23,6 +23,10 @@ SLOW = 1024
 """It was paused: a ring receives from it one buffer at a time."""
 CROWDED = 16384
 """It found no buffer: a ring receives from it one at a time, until it sends less than fits into one."""
+OVER = 32768
+"""Nothing comes from it any more; what is to be done about that waits in the driver's Ends."""
+WHOLE = 65536
+"""It was not reset: it is OVER because it shut down its sending side."""
 BEGUN = 256
 """The service knows of it."""
 LINGERING = 2048
