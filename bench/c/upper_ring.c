@@ -172,7 +172,7 @@ int main(int argc, char **argv)
             die("io_uring_enter");
         if (!kn_ring_pending(&ring))
             kn_flow_turn(&flow);
-        n = kn_flow_reap(&flow, &ring);
+        n = kn_flow_reap(&flow, &ring, 0);
         kn_flow_recycle(&flow);
         for (int i = 0; i < n; i++)
             landed(&flow.landed[i]);

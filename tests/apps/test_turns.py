@@ -111,6 +111,21 @@ def test_many_that_end_at_once_keep_nobody_waiting(driver: str) -> None:
         assert answered > CROWD // 2
 
 
+def test_of_a_queue_that_another_one_watches_all_ends_are_one_turns() -> None:
+    """--admin's: it has turns only while the queue has events, and an end that waits is none."""
+    with Server(service="upper", engine="epoll") as server, ExitStack() as stack:
+        socks = [stack.enter_context(dial(server)) for _ in range(3 * SHARE)]
+        while len(server) < len(socks):
+            server.driver.turn()
+        ending = list(server.connections)
+        every_second_one_resets(socks)
+        wait_until(lambda: all(state(fd) in (_TCP_CLOSE, _TCP_CLOSE_WAIT) for fd in ending))
+        driver: Any = server.driver
+        driver.patience = 0
+        driver.turn()
+        assert len(server) == 0
+
+
 class Hesitant:
     """A protocol that pauses at the first byte."""
 

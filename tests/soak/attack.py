@@ -1,10 +1,14 @@
-"""`knote serve` under attack: `python -m tests.soak.attack [--scale 1] [--engine ring|epoll] [--seconds N]`.
+"""`knote serve` under attack: `python -m tests.soak.attack [--scale 1] [--engine ring|epoll] [--peer]`.
 
 One server, one attack after the other, beside each a client that asks and checks every byte, in a process of its
 own: how long it waits is told as a multiple of what it waits for alone.  Client and server have real-time priority
 where that is granted, so that the server is measured, and not who else wants the core.  After each attack
 the server must hold no descriptor more than before; after a round, and a moment of rest, no more memory than
 it had after the flood of one block that comes first.  A line for each, and status 1 if one failed.
+
+What clients want at the same time is work that somebody waits for, on any server of one thread: --peer attacks
+the C server on epoll (bench/c/upper.c) first, and tells how long the client beside waits for knote as a multiple
+of what he waits for that.
 """
 
 from __future__ import annotations
@@ -45,10 +49,7 @@ ALLOWED = 512
 class Target:
     """The server's process."""
 
-    def __init__(self, engine: str | None, limits: list[str]) -> None:
-        command = [sys.executable, "-m", "knote", "serve", "--service", "upper", *limits]
-        if engine:
-            command += ["--engine", engine]
+    def __init__(self, command: list[str]) -> None:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.port = int(self.process.stdout.readline().rpartition(":")[2])
@@ -320,7 +321,37 @@ def prepared(target: Target, attack: Callable[[Target, int], str], count: int) -
         child.join()
 
 
-def run(target: Target, name: str, attack: Callable[[Target, int], str], count: int, alone: float) -> bool:
+def beside_c(attacks: list[str], scale: float) -> dict[str, float]:
+    """By attack: milliseconds that 99 % of the answers took at most beside it, of the C server on epoll."""
+    from bench import native
+
+    waited = {}
+    for name in attacks:
+        attack, count = ATTACKS[name]
+        target = Target([str(native.program("upper.c"))])
+        try:
+            realtime(target.process.pid)
+            flood(target, 1)
+            with prepared(target, attack, max(int(count * scale), 1)) as begin, Asker(target) as asker:
+                begin(asker)
+            waited[name] = asker.part(0.99)
+            print(f"C epoll: {name}: median {asker.part(0.5):.2f} ms, 99 % {asker.part(0.99):.2f} ms", flush=True)
+        except AssertionError as error:
+            print(f"C epoll: {name}: {error}", flush=True)
+        finally:
+            target.process.kill()
+            target.process.wait()
+    return waited
+
+
+def run(
+    target: Target,
+    name: str,
+    attack: Callable[[Target, int], str],
+    count: int,
+    alone: float,
+    peer: float | None,
+) -> bool:
     """One line; whether it went well."""
     rss, fds, cpu, start = target.rss(), target.descriptors(), target.cpu(), time.monotonic()
     failed = ""
@@ -340,7 +371,9 @@ def run(target: Target, name: str, attack: Callable[[Target, int], str], count: 
     print(
         f"{name:<13} {time.monotonic() - start:6.1f} s  CPU {target.cpu() - cpu:6.2f} s  "
         f"asker {len(asker.times):>6} answers, median {asker.part(0.5):.2f} ms, 99 % {asker.part(0.99):.2f} ms "
-        f"({asker.part(0.99) / alone:.1f} x alone)  "
+        f"({asker.part(0.99) / alone:.1f} x alone"
+        + (f", {asker.part(0.99) / peer:.2f} x C epoll" if peer else "")
+        + ")  "
         f"RSS after {grown / 1024:+.0f} KiB  {said}{failed}",
         flush=True,
     )
@@ -365,8 +398,12 @@ def main() -> int:
     parser.add_argument("--engine", help="as knote serve's")
     parser.add_argument("--only", action="append", choices=ATTACKS, help="one attack, as often as one likes")
     parser.add_argument("--rounds", type=int, default=2, help="of all of them; the last tells what stays")
+    parser.add_argument("--peer", action="store_true", help="attack C epoll, too, and compare the times")
     asked = parser.parse_args()
-    target = Target(asked.engine, ["--max-connections", "19900"])
+    attacks = asked.only or list(ATTACKS)
+    waited = beside_c(attacks, asked.scale) if asked.peer else {}
+    command = [sys.executable, "-m", "knote", "serve", "--service", "upper", "--max-connections", "19900"]
+    target = Target([*command, *(["--engine", asked.engine] if asked.engine else [])])
     good = True
     try:
         realtime(target.process.pid)
@@ -377,9 +414,9 @@ def main() -> int:
         alone = asker.part(0.99)
         print(f"alone: median {asker.part(0.5):.2f} ms, 99 % {alone:.2f} ms; RSS {first / MIB:.1f} MiB")
         for number in range(asked.rounds):
-            for name in asked.only or ATTACKS:
+            for name in attacks:
                 attack, count = ATTACKS[name]
-                good &= run(target, name, attack, max(int(count * asked.scale), 1), alone)
+                good &= run(target, name, attack, max(int(count * asked.scale), 1), alone, waited.get(name))
             end = time.monotonic() + REST
             while target.rss() > first + KEPT and time.monotonic() < end:
                 time.sleep(0.1)

@@ -78,7 +78,7 @@ class Ready(Driver):
         for i in range(n):
             event = events[i]
             event._udata = None
-        if self._ends.some:
+        while self._ends.some:
             for connection in self._ends.take():
                 if connection.flags & READING:
                     connection.ended()
@@ -87,6 +87,8 @@ class Ready(Driver):
                     connection.flags &= ~OVER
                     add = EV_ADD | EV_DISABLE
                     self._change(connection, kevent(connection.fd, EVFILT_READ, add, NOTE_NODATA, 0, connection))
+            if self.patience < 0:
+                break  # the others in the next turn; of that one whoever watches this queue would know nothing
 
     def _receive(self, connection: Connection) -> None:
         # One receive per event, so that a client that sends much does not keep the others waiting; by level the
