@@ -71,21 +71,8 @@ class Streams(Driver):
     """
 
     __slots__ = (
-        "_batch",
-        "_closing",
-        "_doors",
-        "_dry",
-        "_ends",
-        "_first",
-        "_flow",
-        "_flying",
-        "_kept",
-        "_later",
-        "_open",
-        "_queue",
-        "_ring",
-        "_table",
-        "_wheel",
+        "_batch", "_closing", "_doors", "_dry", "_ends", "_first", "_flow", "_flying",
+        "_kept", "_later", "_open", "_queue", "_ring", "_table", "_wheel",
     )  # fmt: skip
 
     def __init__(self, server: Server, kq: kqueue, wheel: Wheel) -> None:
@@ -200,7 +187,12 @@ class Streams(Driver):
         if count > 0:
             connection.received += count
             connection.seen = self._wheel.now
-            connection.flags &= ~SILENT if count == SIZE else ~(SILENT | CROWDED)
+            if count < SIZE:
+                connection.flags &= ~(SILENT | CROWDED)
+            else:
+                if more and not connection.flags & CROWDED:  # it is to fill them one at a time
+                    flow.cancel((RECEIVE << 56) | fd, False, NOTHING << 56)
+                connection.flags = connection.flags & ~SILENT | CROWDED
             kind = connection.kind
             if not connection.flags & READING:
                 if not connection.flags & (CLOSED | FINISHING):

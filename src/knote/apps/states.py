@@ -22,7 +22,7 @@ ARMED = 512
 SLOW = 1024
 """It was paused: a ring receives from it one buffer at a time."""
 CROWDED = 16384
-"""It found no buffer: a ring receives from it one at a time, until it sends less than fits into one."""
+"""It found no buffer, or filled one: a ring receives from it into one at a time, until it sends less than fits."""
 OVER = 32768
 """Nothing comes from it any more; what is to be done about that waits in the driver's Ends."""
 WHOLE = 65536
