@@ -88,7 +88,9 @@ def test_after_a_rush_memory_goes_back(engine: str) -> None:
         for _ in range(3):
             rush(server)
             wait_until(lambda: server.rss() < before + 2 * MIB, what="memory is back")
-        assert engine != "ring" or peak(server) > before + MIB // 2, "the pool has not grown"
+        # What starting left may have gone back only after `before` was read.
+        low = min(before, server.rss())
+        assert engine != "ring" or peak(server) > low + MIB // 2, "the pool has not grown"
         with server.client() as sock:
             for number in range(300):  # more than there are buffers now
                 text = b"message %d" % number

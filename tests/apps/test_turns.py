@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import socket
 import struct
+import termios
 from contextlib import ExitStack
 from typing import Any
 
@@ -74,6 +76,11 @@ def state(fd: int) -> int:
         sock.detach()
 
 
+def unread(fd: int) -> int:
+    """Bytes that have come and nobody has received."""
+    return int(struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, bytes(4)))[0])
+
+
 def every_second_one_resets(socks: list[socket.socket]) -> None:
     """All are closed."""
     for number, sock in enumerate(socks):
@@ -93,9 +100,11 @@ def test_many_that_end_at_once_keep_nobody_waiting(driver: str) -> None:
         while len(server) == CROWD:
             server.driver.turn()
         ending = [fd for fd, each in server.connections.items() if each.id <= CROWD]
+        (asking,) = server.connections.keys() - set(ending)
         every_second_one_resets(socks)
         wait_until(lambda: all(state(fd) in (_TCP_CLOSE, _TCP_CLOSE_WAIT) for fd in ending))
         asker.sendall(b"x")
+        wait_until(lambda: unread(asking))
         asker.setblocking(False)
         answered = -1
         while len(server) > 1:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 SHARE = 16
 """A turn deals with so many.
 
-To end one costs 20 to 45 us, most of it the kernel's close(2), and more if its service has work with it.  When a
+To end one costs 20 to 100 us, most of it the kernel's close(2), and more if its service has work with it.  When a
 thousand clients end at once, who asks meanwhile would wait until all of them are closed; so their ends wait, which
 nobody notices, and he is served after 1 ms or two.
 """
