@@ -104,6 +104,7 @@ def test_one_host_dies_and_one_is_drained(tmp_path: Path) -> None:
     said = json.loads(done.stdout)
     assert set(said["served"]) == {"host1", "host2", "host3"}
     assert set(said["lost"]) <= {"host1"}
+    said["ends"].pop("reset", 0)  # HAProxy's, of connections that it gave up before a client was served over them
     assert said["ends"] == {"client": said["served"]["host2"]}
     assert not said["strangers"]
     assert not list(tmp_path.iterdir())
