@@ -31,7 +31,7 @@ from knote import (
 from tests.behaviour.words import ROOM, apply, idle, polls, proc, ready
 from tests.support.children import Child
 from tests.support.leaks import descriptors
-from tests.support.waiting import HARDLY, SOON, wait_until
+from tests.support.waiting import SOON
 
 pytestmark = pytest.mark.needs("proc connector")
 FORK_TRACK = NOTE_EXIT | NOTE_FORK | NOTE_TRACK
@@ -77,17 +77,6 @@ def fork_once(code: int = 0) -> int:
         os._exit(code)
     os.waitpid(pid, 0)
     return pid
-
-
-def idle_among_strangers(kq: Any) -> None:
-    """idle() where everybody's forks are heard, for NOTE_TRACK or more than 32 processes: a stranger's makes the
-    descriptor readable for a moment, but no event."""
-
-    def quiet() -> bool:
-        assert kq.control(None, ROOM, HARDLY) == []
-        return not polls(kq)
-
-    wait_until(quiet)
 
 
 def shell() -> subprocess.Popen[bytes]:
@@ -233,7 +222,7 @@ def test_children_from_before_are_not_followed(kq: Any, child: Child) -> None:
     """S-209: only a fork after the EV_ADD makes a knote."""
     apply(kq, proc(os.getpid(), fflags=FORK_TRACK))
     child.end()
-    idle_among_strangers(kq)
+    idle(kq)  # though everybody's forks are heard
     assert [one.ident for one in kq.knotes()] == [os.getpid()]
 
 
@@ -318,7 +307,7 @@ def test_more_than_the_kernel_tells_apart(kq: Any) -> None:
     try:
         apply(kq, *(proc(child.pid, fflags=NOTE_EXIT | NOTE_FORK) for child in children))
         fork_once()
-        idle_among_strangers(kq)
+        idle(kq)  # though everybody's forks are heard
         for child in children:
             child.end()
         events = collect(kq, 40)
