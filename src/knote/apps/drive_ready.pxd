@@ -13,7 +13,7 @@ from knote.kqueue cimport kqueue as Kqueue
 from knote.queue cimport Queue
 
 cdef int EVENTS, EVFILT_READ, EVFILT_WRITE, UPPER, ECHO, DISCARD, CHARGEN, _EAGAIN, _EINTR
-cdef unsigned int AWAITED, CLOSED, ENDED, LINGERING, OVER, READING, SILENT
+cdef unsigned int AWAITED, CLOSED, ENDED, LINGERING, OVER, READING, SILENT, WHOLE
 
 
 cdef class Ready(Driver):

@@ -28,7 +28,7 @@ from knote.apps.connection import Connection, Driver
 from knote.apps.ends import Ends
 from knote.apps.outgoing import Outgoing
 from knote.apps.service import ECHO, UPPER
-from knote.apps.states import AWAITED, CLOSED, ENDED, LINGERING, OVER, READING, RESET, SILENT
+from knote.apps.states import AWAITED, CLOSED, ENDED, LINGERING, OVER, READING, RESET, SILENT, WHOLE
 from knote.harvest import Harvest
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Ready(Driver):
                     connection.ended()
                 elif not connection.flags & CLOSED:
                     # Paused meanwhile: it will be reported again.
-                    connection.flags &= ~OVER
+                    connection.flags &= ~(OVER | WHOLE)
                     add = EV_ADD | EV_DISABLE
                     self._change(connection, kevent(connection.fd, EVFILT_READ, add, NOTE_NODATA, 0, connection))
             if self.patience < 0:

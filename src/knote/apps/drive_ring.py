@@ -130,7 +130,7 @@ class Streams(Driver):
             elif op == ROOM:
                 self._room(token & 0x7FFFFFFF, flow.result(i))
             elif op == ACCEPT:
-                self._doors.accepted(token & 0x7FFFFFFF, flow.result(i), flow.more(i))
+                doors.accepted(token & 0x7FFFFFFF, flow.result(i), flow.more(i))
             elif op == QUEUE:
                 self._queue.deliver()
         if doors.arrived:
