@@ -58,8 +58,12 @@ host client 10.77.1.2
 ip address add 10.77.1.1/24 dev client
 ip link set client up
 
-"${knote[@]}" wait --all --timeout 20 --connect 10.77.0.11:7000 --connect 10.77.0.12:7000 --connect 10.77.0.13:7000 \
-    >/dev/null || { cat "$CLUSTER"/*.log >&2; exit 1; }
+# For the checks' port as well: a host that does not answer there yet counts as down.
+ready=()
+for host in 10.77.0.11 10.77.0.12 10.77.0.13; do
+    ready+=(--connect "$host:7000" --connect "$host:9100")
+done
+"${knote[@]}" wait --all --timeout 20 "${ready[@]}" >/dev/null || { cat "$CLUSTER"/*.log >&2; exit 1; }
 haproxy -f "$HERE/haproxy.cfg" >"$CLUSTER/haproxy.log" 2>&1 &
 echo $! >"$CLUSTER/haproxy.pid"
 ip netns exec client "${knote[@]}" wait --timeout 10 --connect 10.77.1.1:7000 >/dev/null ||

@@ -36,6 +36,8 @@ class Trial:
         self.over = False
         self.served: Counter[str] = Counter()
         """Connections that got all their replies, by host."""
+        self.drained: list[str] = []
+        """Of those, who was served by the host that is drained later."""
         self.replies = 0
         self.lost: dict[int, str] = {}
         """By the client's port: why."""
@@ -73,6 +75,8 @@ class Trial:
         if await reader.read():
             raise EOFError("more than was asked for")
         self.served[greeting[0]] += 1
+        if greeting[0] == DRAINS:
+            self.drained.append(own)
 
     async def until(self, what: str, true: Callable[[], object]) -> None:
         """Wait for it, under load."""
@@ -104,7 +108,7 @@ class Trial:
             "lost": dict(Counter(lost.values())),
             "reasons": dict(Counter(self.lost.values())),
             "strangers": self.strangers,
-            "ends": dict(ends(DRAINS)),
+            **ends(DRAINS, self.drained),
         }
 
     async def more_from(self, *hosts: str) -> None:
@@ -152,22 +156,28 @@ def by_port() -> dict[int, str]:
     return {int(port): host for port, host in found}
 
 
-def ends(host: str) -> Counter[str]:
-    """Why its connections ended, from its log; but for the checks, which send nothing."""
+def ends(host: str, served: list[str]) -> dict[str, dict[str, int]]:
+    """Why its connections ended, from its log: of *served*, and of all others.  Those were no client's of this trial
+    (cluster.sh asks once whether HAProxy serves, and goes where HAProxy sends it), or HAProxy gave them up early."""
     events = map(json.loads, (CLUSTER / f"{host}.log").read_text().splitlines())
-    return Counter(event["why"] for event in events if event["event"] == "close")
+    why = [(event["peer"], event["why"]) for event in events if event["event"] == "close"]
+    return {
+        "ends": dict(Counter(word for peer, word in why if peer in served)),
+        "other ends": dict(Counter(word for peer, word in why if peer not in served)),
+    }
 
 
 def main() -> int:
     """The status."""
     said = asyncio.run(Trial().run())
     print(json.dumps(said, indent=2))
-    lost, found = said["lost"], said["ends"]
+    lost, found, others = said["lost"], said["ends"], said["other ends"]
     assert isinstance(lost, dict)
     assert isinstance(found, dict)
+    assert isinstance(others, dict)
     # A server that drains ends nobody.  HAProxy may: what it has no patience for (500 ms to connect, 2 s for the
     # end) it resets, on a machine that stood still; a reply that this costs is among the lost ones.
-    ended_by_others = "client" in found and set(found) <= {"client", "reset"}
+    ended_by_others = "client" in found and {*found, *others} <= {"client", "reset"}
     return 0 if set(lost) <= {DIES} and ended_by_others and not said["strangers"] else 1
 
 
