@@ -157,8 +157,8 @@ def by_port() -> dict[int, str]:
 
 
 def ends(host: str, served: list[str]) -> dict[str, dict[str, int]]:
-    """Why its connections ended, from its log: of *served*, and of all others.  Those were no client's of this trial
-    (cluster.sh asks once whether HAProxy serves, and goes where HAProxy sends it), or HAProxy gave them up early."""
+    """Why its connections ended, from its log: of *served*, and of all others.  Those were no client's of this
+    trial (cluster.sh asks once whether HAProxy serves), or HAProxy gave them up before they served one."""
     events = map(json.loads, (CLUSTER / f"{host}.log").read_text().splitlines())
     why = [(event["peer"], event["why"]) for event in events if event["event"] == "close"]
     return {

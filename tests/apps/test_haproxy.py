@@ -104,8 +104,8 @@ def test_one_host_dies_and_one_is_drained(tmp_path: Path) -> None:
     said = json.loads(done.stdout)
     assert set(said["served"]) == {"host1", "host2", "host3"}
     assert set(said["lost"]) <= {"host1"}
-    # Each that the drained host served has its end in its log, and it was never the server who ended one: "reset" is
-    # HAProxy's, who gave the connection up.
+    # Each that the drained host served has its end in its log, and the server itself ended none: "reset" is of
+    # HAProxy, who gave a connection up.
     assert sum(said["ends"].values()) == said["served"]["host2"]
     assert {*said["ends"], *said["other ends"]} <= {"client", "reset"}
     assert not said["strangers"]
