@@ -172,12 +172,14 @@ class BuildExt(build_ext):
 
         key = f"{version} {CHECKED} {ASKED}\n{Path(__file__).read_text()}"
         made_by = GENERATED / "made-by"
-        force = not made_by.exists() or made_by.read_text() != key
+        if not made_by.exists() or made_by.read_text() != key:
+            shutil.rmtree(GENERATED / PACKAGE, ignore_errors=True)
+            made_by.unlink(missing_ok=True)
         made = cythonize(
             list(self.extensions),
             nthreads=JOBS,
-            force=force,
             build_dir=str(GENERATED),
+            cache="CYTHON_CACHE_DIR" in os.environ,
             include_path=["src"],
             compiler_directives=DIRECTIVES | (CHECKS if CHECKED else {}),
         )

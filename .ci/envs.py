@@ -43,6 +43,9 @@ NEEDS = {"auto": None, "bench": "bench", "clients": "clients"}
 """Which extra an environment holds, where it is not `test`."""
 BESIDES = {"interpreted": "matplotlib"}
 """What of the extra `bench` an environment of tests holds, too: one is enough to see that plots are drawn."""
+LENDER = "tests"
+"""The environment that holds the extra `test`, without knote: those with knote read it there.  Eight times the
+same packages were a tenth of a whole run of CI."""
 # Of a build's log: what Cython and gcc say of our sources, and setup.py's own sentences.
 WORTH_SEEING = re.compile(r"^\s*(\*\*\*|warning: \S+\.(py|pyx|pxd):|\S+\.[ch]:\d+:.*warning:)")
 FAILURE = re.compile(r"Error compiling Cython file|\.[ch]:\d+:.*error:|KNOTE_BUILD=")
@@ -86,8 +89,11 @@ def only_one(what):
 
 def build(mode):
     """Make .venv/MODE-3.x current."""
-    besides = [one for one in extras("bench") if mode in BESIDES and one.startswith(BESIDES[mode])]
-    home = venv(mode, [*extras(NEEDS.get(mode, "test")), *besides])
+    if mode in NEEDS:
+        home = venv(mode, extras(NEEDS[mode]))
+    else:
+        besides = [one for one in extras("bench") if mode in BESIDES and one.startswith(BESIDES[mode])]
+        home = borrower(mode, besides)
     if mode == "clients":
         client_sources(home)
     tree, built = home / "tree", home / "built"
@@ -111,7 +117,7 @@ def build(mode):
 
 def dist():
     """Build the sdist, and from it, as pip would, both wheels."""
-    home = venv("dist", extras("test"))
+    home = borrower("dist")
     tree = home / "tree"
     shutil.rmtree(tree, ignore_errors=True)
     copy_sources(tree, "tests")
@@ -135,7 +141,7 @@ def test_dist(tests):
     chosen = {"wheel": tests, "sdist": ["tests/build/test_which_build.py", "tests/unit"]}
     for kind, artifact in {"wheel": wheel, "sdist": sdist}.items():
         shutil.rmtree(VENVS / f"from-{kind}-{VERSION}", ignore_errors=True)
-        home = venv(f"from-{kind}", extras("test"))
+        home = borrower(f"from-{kind}")
         pip(home, "install", "--no-deps", artifact)
         with tempfile.TemporaryDirectory(prefix="knote-") as empty:
             # pyproject.toml holds pytest's settings; setup.py is itself under test.
@@ -149,20 +155,34 @@ def test_dist(tests):
             )
 
 
-def venv(name, requirements):
-    """Return .venv/NAME-3.x, made or mended so that it holds *requirements*."""
+def venv(name, requirements, lender=None):
+    """Return .venv/NAME-3.x, made or mended holding *requirements* and seeing what *lender* has, pip too."""
     home = VENVS / f"{name}-{VERSION}"
     holds = home / "holds"
-    wanted = "\n".join([sys.version, *requirements])
+    lent = (lender / "holds").read_text() if lender else ""
+    wanted = "\n".join([sys.version, *requirements, lent])
     if holds.exists() and holds.read_text() == wanted and python(home).exists():
         return home
     start = time.monotonic()
-    run([sys.executable, "-m", "venv", "--clear", home])
+    run([sys.executable, "-m", "venv", "--clear", *(["--without-pip"] if lender else []), home])
+    if lender:
+        (packages(home) / "lent.pth").write_text(f"{packages(lender)}\n")
     if requirements:
         pip(home, "install", *requirements)
     holds.write_text(wanted)
     print(f"{home.name}: environment made in {time.monotonic() - start:.1f} s", flush=True)
     return home
+
+
+def borrower(name, requirements=()):
+    """As venv(); sees what tests need, which is installed once for each Python."""
+    with only_one(f"{LENDER}-{VERSION}"):
+        lender = venv(LENDER, extras("test"))
+    return venv(name, requirements, lender)
+
+
+def packages(home):
+    return home / "lib" / f"python{VERSION}" / "site-packages"
 
 
 def extras(name):
@@ -257,9 +277,10 @@ def python(home):
 
 
 def pip(home, *arguments, **environment):
-    """Run pip quietly; return what it said.  dist/ is made of the same C as the compiled build: where there is a
-    ccache, it is compiled once."""
+    """Run pip quietly; return what it said.  All compiled builds are of the same C, so it is made once, and where
+    there is a ccache, compiled once for each Python."""
     flags = ["--disable-pip-version-check", "--no-input"]
+    environment.setdefault("CYTHON_CACHE_DIR", os.environ.get("CYTHON_CACHE_DIR", str(VENVS / "cython")))
     if shutil.which("ccache"):
         environment.setdefault("CC", os.environ.get("CC", "ccache gcc"))
     return run([python(home), "-m", "pip", *flags, *arguments], environment=environment)

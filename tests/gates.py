@@ -126,6 +126,11 @@ GATES: Final[tuple[Gate, ...]] = (
         build="interpreted",
         why="what a child of C code does before it executes a program is beyond Python's hooks",
     ),
+    Gate(
+        need="setup.py once",
+        build="interpreted",
+        why="setup.py builds a toy of its own here, whichever build knote is: these tests run on the compiled one",
+    ),
     no_carrier("io_uring", "refused here: by the kernel, by kernel.io_uring_disabled, or since seccomp may kill"),
     no_carrier("posix", "this C library has no aio_read(3), or none that a forked child may use"),
     Gate(

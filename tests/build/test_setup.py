@@ -16,6 +16,8 @@ import pytest
 
 from tests.build import sources
 
+pytestmark = pytest.mark.needs("setup.py once")
+
 TOY = {
     "pyproject.toml": """\
         [build-system]
