@@ -234,7 +234,7 @@ class Queue:
                 if n > 0 and self._levels:
                     # select(2) tells of what is ready though a signal came.  A handler that raises must do so
                     # before it is collected; what was reported by level is reported again.
-                    run_signal_handlers()
+                    run_signal_handlers(False)
                 # The kevents of the call are made here, where the collector may run; one descriptor can still
                 # give two, which the Collector makes up for.
                 wanted = min(maxevents, harvest.filled + ready + max(n, 0)) - len(harvest.events)
@@ -277,9 +277,9 @@ class Queue:
                 raise errors.wait_refused(self._engine.name, -n)
             if self._collector.rebuild:
                 raise errors.watch_refused(self._engine.name, registry.interest.refusal)
-            # Not only after EINTR: what wakes a filter can come with the signal.  A handler that raises must do it
-            # before something is collected that nobody would return.
-            run_signal_handlers()
+            # Not only after EINTR: what wakes a filter can come with the signal, and a handler must raise before
+            # something is collected.  Heard, and nothing of it: another thread may need the GIL, to leave an old set.
+            run_signal_handlers(n > 0)
             if deadline == 0 or (deadline > 0 and now_ns(CLOCK_MONOTONIC) >= deadline):
                 return []
 

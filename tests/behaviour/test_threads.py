@@ -147,6 +147,27 @@ def test_each_pipe_is_one_workers(kq: Any, flags: int) -> None:
             pipe.close()
 
 
+@pytest.mark.parametrize("lives", [1, 5])
+def test_who_waits_on_a_set_that_is_built_anew(kq: Any, lives: int) -> None:
+    """S-398: a number is closed while a dup keeps its file, and the kernel reports the file for ever.  Whoever
+    finds it out builds the set anew, and must let the others come back from the old one: the queue is awake for
+    their sake, and who finds it so does not sleep, which is when an engine lets go of the GIL."""
+    them = waiters(kq, room=3)
+    with running(*them):
+        for life in range(lives):
+            wait_until(lambda: asleep() >= WAITERS)
+            with Pipe() as pipe:
+                keeper = os.dup(pipe.r)
+                apply(kq, read(pipe.r))
+                os.close(pipe.r)
+                pipe.r = keeper
+                pipe.write(b"x")
+                apply(kq, user(life, EV_ADD | EV_ONESHOT), trigger(life))
+                wait_until(lambda life=life: {event.ident for one in them for event in one.got} >= {life})
+        apply(kq, trigger(STOP))
+    assert {event.ident for one in them for event in one.got} == set(range(lives))
+
+
 def test_workers_that_enable_when_they_are_done(kq: Any) -> None:
     """S-076, S-282: never two of them on one pipe, and every byte is read."""
     pipes = [Pipe() for _ in range(6)]

@@ -6,4 +6,4 @@ cpdef int wake_create() noexcept
 cpdef int wake_raise(int fd) noexcept
 cpdef int wake_lower(int fd) noexcept
 cpdef int close_fd(int fd) noexcept
-cpdef int run_signal_handlers() except -1
+cpdef int run_signal_handlers(bint yielding) except -1

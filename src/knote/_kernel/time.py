@@ -91,6 +91,7 @@ def close_fd(fd: int) -> int:
     return 0
 
 
-def run_signal_handlers() -> int:
-    """Let Python's signal handlers run; here they do so between any two instructions."""
+def run_signal_handlers(yielding: bool) -> int:
+    """Let Python's signal handlers run and, if asked for, another thread that wants the GIL; here both can between
+    any two instructions."""
     return 0

@@ -146,7 +146,7 @@ class Streams(Driver):
         self._batch += 1
         if rc < 0:
             if rc == -_EINTR:
-                run_signal_handlers()
+                run_signal_handlers(False)
             elif rc not in (-_EBUSY, -_EAGAIN):
                 raise OSError(-rc, f"io_uring_enter: {os.strerror(-rc)}")
             else:
