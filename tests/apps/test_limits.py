@@ -7,6 +7,8 @@ import json
 import os
 import socket
 import struct
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from knote.apps.server import Server
 from tests.apps.programs import dial, exactly, running, serving, to_the_end
 from tests.apps.proxy_headers import line
 from tests.apps.test_server import reset
-from tests.support.waiting import wait_until
+from tests.support.waiting import SOON, wait_until
 
 DRIVERS = True
 
@@ -101,6 +103,35 @@ def test_who_has_been_silent_for_too_long_is_closed(engine: str) -> None:
     assert last["why"] == "idle"
     assert (last["received"], last["sent"]) == (5, 5)
     assert last["seconds"] >= 0.4
+
+
+def test_who_spoke_while_the_server_stood_still_is_not_silent(engine: str) -> None:
+    """What he sent is in the kernel, and the time that has passed may be heard of first."""
+    stands, goes_on = threading.Event(), threading.Event()
+
+    def service(data: bytes) -> bytes:
+        if data == b"stand still":
+            stands.set()
+            goes_on.wait(SOON)
+        return data
+
+    with running(service, engine=engine, limits=Limits(first_byte=1, idle=1)) as server:
+        socks = [dial(server) for _ in range(20)]
+        try:
+            for sock in socks:
+                sock.sendall(b"1")
+                assert exactly(sock, 1) == b"1"
+            socks[0].sendall(b"stand still")
+            assert stands.wait(SOON)
+            time.sleep(1.2)  # what the service takes: more than anybody may be silent
+            for sock in socks[1:]:
+                sock.sendall(b"2")
+            goes_on.set()
+            for sock in socks[1:]:
+                assert exactly(sock, 1) == b"2"
+        finally:
+            for sock in socks:
+                sock.close()
 
 
 def test_one_that_was_silent_for_too_long_takes_others_along(engine: str) -> None:

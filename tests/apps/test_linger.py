@@ -143,6 +143,30 @@ def test_no_memory_for_the_timer(engine: str, monkeypatch: pytest.MonkeyPatch) -
                 wait_until(lambda: not len(server))
 
 
+def test_no_memory_for_the_timer_of_the_next_round(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is waited for then, and the server goes on."""
+    monkeypatch.setattr(linger, "MS", 100)
+    with running("daytime", engine=engine) as server:
+        control, asked = server.lingering._control, []
+
+        def refuse(*what: object) -> object:
+            asked.append(what)
+            if len(asked) == 1:
+                return control(*what)
+            server.lingering._control = control
+            raise OSError(errno.ENOMEM, "as asked")
+
+        server.lingering._control = refuse
+        with dial(server) as sock:
+            assert to_the_end(sock)
+            sock.send(b"x")  # one that still sends has another round
+            wait_until(lambda: not len(server))
+        assert len(asked) == 2
+        with dial(server) as sock:
+            assert to_the_end(sock)
+        wait_until(lambda: not len(server))
+
+
 def test_the_server_stops_meanwhile(engine: str) -> None:
     with running("daytime", engine=engine) as server, dial(server) as sock, dial(server) as other:
         assert to_the_end(sock)

@@ -170,7 +170,7 @@ class Connection(Handler):
         return self.flags & (CLOSED | FINISHING) != 0
 
     def pause(self) -> None:
-        """Read no more until resume()."""
+        """Read no more until resume().  With TLS what was read already still comes, by records: 64 KiB at most."""
         if not self.flags & HELD:
             self.flags |= HELD
             self.steer()

@@ -56,17 +56,18 @@ class Lingering(Handler):
 
     def begin(self, connection: Connection) -> bool:
         """Its end is announced.  False: it cannot be waited for, since there is no memory for a timer."""
+        self._put(_Round(connection, 0))
         try:
-            self._put(_Round(connection, 0))
+            if not self._timed:
+                self._set(self._rounds[0].due)
         except OSError:
+            self._rounds.pop()
             return False
         return True
 
     def _put(self, one: _Round) -> None:
         one.due = _now() + (DRAINING_MS if self._server.draining else MS)
         self._rounds.append(one)
-        if not self._timed:
-            self._set(one.due)
 
     def _set(self, due: int) -> None:
         after = max(due - _now(), 1)
@@ -98,7 +99,10 @@ class Lingering(Handler):
             else:
                 self.end(connection)
         if rounds and not self._timed:
-            self._set(rounds[0].due)
+            try:
+                self._set(rounds[0].due)
+            except OSError:
+                self.close()  # no memory for a timer: nobody can be waited for
 
     def end(self, connection: Connection) -> None:
         """Its time is over."""
@@ -106,11 +110,11 @@ class Lingering(Handler):
         connection.driver.remove(connection)
 
     def close(self) -> None:
-        """The server ends: nobody has more time."""
-        for one in self._rounds:
+        """Nobody has more time."""
+        while self._rounds:
+            one = self._rounds.popleft()
             if one.connection.flags & LINGERING:
                 self.end(one.connection)
-        self._rounds.clear()
 
 
 def _now() -> int:

@@ -25,7 +25,7 @@ class Wheel(Handler):
     moves on.  The timer runs while there is somebody to wait for.
 
     Of two timeouts the shorter one decides how long a tick is: an eighth of it, 10 ms to 1 s.  Nobody is too late
-    before his time, and nobody longer than a tick after it.
+    before his time, and nobody longer than a tick after it, but for the time in which the server heard of nobody.
     """
 
     __slots__ = ("_control", "_count", "_first", "_idle", "_slots", "_tick_ms", "now")
@@ -34,7 +34,7 @@ class Wheel(Handler):
         self._control: Any = control
         self._count = 0
         self.now = 0
-        """Ticks that have passed while there were connections."""
+        """Ticks that were heard while there were connections."""
         times = [seconds for seconds in (limits.idle, limits.first_byte) if seconds]
         self._tick_ms = min(max(int(min(times) * 125), FINEST_MS), COARSEST_MS) if times else 0
         self._idle = self._ticks(limits.idle)
@@ -83,24 +83,22 @@ class Wheel(Handler):
             self._control([kevent(IDENT, EVFILT_TIMER, EV_DELETE)], 0)
 
     def ready(self, event: kevent) -> None:
-        """Ticks have passed: several if the server was busy for so long."""
-        for _ in range(min(event.data, SLOTS)):
-            self.now += 1
-            slot = self.now % SLOTS
-            here = self._slots[slot]
-            if not here:
-                continue
-            while here:
-                # Out of it before its service hears of its end, which may end others that stand here as well.
-                connection = here.pop()
-                connection.slot = -1
-                silent = connection.flags & SILENT and self._first
-                allowed = self._first if silent else self._idle
-                if allowed and connection.seen + allowed <= self.now:
-                    self._count -= 1
-                    if not self._count:
-                        self._control([kevent(IDENT, EVFILT_TIMER, EV_DELETE)], 0)
-                    connection.drop(FIRST_BYTE if silent else IDLE)
-                else:
-                    self._put(connection)
-            self._slots[slot] = []
+        """A tick has passed, or several, if the server was busy for so long.  What its clients sent meanwhile may
+        still be in the kernel, so this is not their silence: the ticks that nobody looked in count as one."""
+        self.now += 1
+        slot = self.now % SLOTS
+        here = self._slots[slot]
+        while here:
+            # Out of it before its service hears of its end, which may end others that stand here as well.
+            connection = here.pop()
+            connection.slot = -1
+            silent = connection.flags & SILENT and self._first
+            allowed = self._first if silent else self._idle
+            if allowed and connection.seen + allowed <= self.now:
+                self._count -= 1
+                if not self._count:
+                    self._control([kevent(IDENT, EVFILT_TIMER, EV_DELETE)], 0)
+                connection.drop(FIRST_BYTE if silent else IDLE)
+            else:
+                self._put(connection)
+        self._slots[slot] = []
