@@ -116,6 +116,49 @@ def test_what_is_above_a_directory_that_a_link_leads_to(path: str, tmp_path: Pat
         assert (process.stdout.read().decode(), ended(process)) == (f"exists {path}: is there\n", 0)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--gone", "."], "gone .: is not there\n"),
+        (["--gone", "../dir"], "gone ../dir: is not there\n"),
+        (["--file", "."], "file .: delete\n"),
+    ],
+)
+def test_the_working_directory_goes(words: list[str], said: str, tmp_path: Path) -> None:
+    """getcwd(3) fails from then on, while stat(2) still answers for "."."""
+    where = tmp_path / "dir"
+    where.mkdir()
+    with started("wait", *words, *GUARD, cwd=where, stdout=subprocess.PIPE) as process:
+        settled(process)
+        where.rmdir()
+        assert process.stdout is not None
+        assert (process.stdout.read().decode(), ended(process)) == (said, 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["--gone", "."], 0, "gone .: is not there"),
+        (["--gone", "entry"], 0, "gone entry: is not there"),
+        (["--exists", "/"], 0, "exists /: is there"),
+        (["--exists", "entry"], 1, "--exists entry: the working directory was removed"),
+        (["--file", "."], 1, "--file .: No such file or directory"),
+    ],
+)
+def test_in_a_directory_that_was_removed(words: list[str], status: int, said: str, tmp_path: Path) -> None:
+    script = 'mkdir dir && cd dir && rmdir ../dir && exec "$@"'
+    done = subprocess.run(
+        ["bash", "-c", script, "", *command("wait", *words, *GUARD)],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status, done
+    assert said in done.stdout + done.stderr and "Traceback" not in done.stderr
+
+
 class Refusing:
     """A queue whose kernel lets nobody watch a directory that may not be read."""
 

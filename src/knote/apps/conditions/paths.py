@@ -58,6 +58,11 @@ class Path(Condition):
                 if not self._way.renew():
                     break
             self.judge(self._identity())
+        except FileNotFoundError:
+            # stat(2) of "." still answers.  Nothing can come into a directory that was removed.
+            if self.kind == "exists":
+                raise ConditionError(f"--exists {self.subject}: the working directory was removed") from None
+            self.judge(None)
         except OSError as error:
             raise ConditionError(f"--{self.kind} {self.subject}: {error.strerror}") from None
 

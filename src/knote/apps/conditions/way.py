@@ -29,9 +29,10 @@ _LINKS: Final = 40
 
 def directories(path: str) -> dict[str, int]:
     """Each directory on the way to path, with the notes that a change of path's meaning would bring: NOTE_WRITE
-    too where an entry decides (the last one, one that is missing, a symbolic link's), else only that it goes."""
+    too where an entry decides (the last one, one that is missing, a symbolic link's), else only that it goes.
+    FileNotFoundError: the path is relative, and the working directory was removed."""
     found: dict[str, int] = {}
-    whole = os.path.join(os.getcwd(), path)
+    whole = path if os.path.isabs(path) else os.path.join(os.getcwd(), path)
     for _ in range(_LINKS):
         following = _walk(whole, found)
         if following is None:
