@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from tests.support.waiting import wait_until
 
-TO_GO_S: Final = 1.0
+TO_GO_S = 5.0
 """How long a thread or a child that is on its way out may take until it counts as left behind."""
 
 _MASKS: Final = ("SigBlk", "SigIgn", "SigCgt")

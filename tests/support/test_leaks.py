@@ -6,7 +6,15 @@ import os
 import signal
 import threading
 
+import pytest
+
 from tests.support import leaks
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left here stays until the test takes it away."""
+    monkeypatch.setattr(leaks, "TO_GO_S", 0.1)
 
 
 def test_nothing_left_is_no_complaint() -> None:
