@@ -278,7 +278,7 @@ class Queue:
             if self._collector.rebuild:
                 raise errors.watch_refused(self._engine.name, registry.interest.refusal)
             # Not only after EINTR: what wakes a filter can come with the signal, and a handler must raise before
-            # something is collected.  Heard, and nothing of it: another thread may need the GIL, to leave an old set.
+            # something is collected.  Heard, and nothing of it: a thread may want the GIL, to leave an old set.
             run_signal_handlers(n > 0)
             if deadline == 0 or (deadline > 0 and now_ns(CLOCK_MONOTONIC) >= deadline):
                 return []
