@@ -18,6 +18,9 @@ from tests.support.waiting import wait_until
 TO_GO_S = 5.0
 """How long a thread or a child that is on its way out may take until it counts as left behind."""
 
+_SIGNALS: Final = tuple(sorted(map(int, signal.valid_signals())))
+"""Asked once: it makes an enumeration's member, or an exception, of each."""
+
 _MASKS: Final = ("SigBlk", "SigIgn", "SigCgt")
 """In /proc/self/status: what the kernel knows, also of handlers that C code installed."""
 
@@ -89,7 +92,7 @@ def snapshot() -> Snapshot:
         threads=frozenset(threading.enumerate()),
         tasks=tasks(),
         children=children(),
-        handlers={number: signal.getsignal(number) for number in signal.valid_signals()},
+        handlers={number: signal.getsignal(number) for number in _SIGNALS},
         masks=signal_masks(),
     )
 
@@ -166,7 +169,7 @@ def _masks(before: dict[str, int], now: dict[str, int]) -> list[str]:
     }
     said = []
     for name, mask in before.items():
-        for number in signal.valid_signals():
+        for number in _SIGNALS:
             bit = 1 << (number - 1)
             if (mask ^ now[name]) & bit:
                 said.append(
