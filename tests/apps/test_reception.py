@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import socket
 from contextlib import ExitStack
@@ -20,8 +21,14 @@ from tests.support.waiting import SOON, wait_until
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-def visitor(stack: ExitStack, admin: Admin) -> socket.socket:
-    return stack.enter_context(socket.create_connection(admin.server.address, timeout=SOON))
+def visitor(stack: ExitStack, admin: Admin, room: int = 0) -> socket.socket:
+    """room: of its receive buffer; 0 for what the kernel gives, some megabytes when it is needed."""
+    sock = stack.enter_context(socket.socket())
+    if room:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+    sock.settimeout(SOON)
+    sock.connect(admin.server.address)
+    return sock
 
 
 @pytest.mark.parametrize(
@@ -51,7 +58,12 @@ def ask_without_end(sock: socket.socket, admin: Admin) -> None:
             sent += sock.send(questions[sent:])
         except BlockingIOError:
             pass
-        return any(each.pending for each in list(admin.server.connections.values()))
+        there = list(admin.server.connections.values())
+        for each in there:
+            # Else the kernel takes megabytes of answers before any is kept.
+            with socket.socket(fileno=os.dup(each.fd)) as same:
+                same.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        return any(each.pending for each in there)
 
     wait_until(is_owed)
 
@@ -65,7 +77,7 @@ def test_who_takes_no_answer_gives_way_and_who_waits_for_one_does_not(monkeypatc
         admin = Admin(server.kqueue, "127.0.0.1:0", waiting.append)
         with beside(server.run), ExitStack() as stack:
             try:
-                first, deaf = visitor(stack, admin), visitor(stack, admin)
+                first, deaf = visitor(stack, admin), visitor(stack, admin, room=4096)
                 first.sendall(HEALTH.replace(b"healthz", b"metrics"))
                 wait_until(lambda: waiting)
                 ask_without_end(deaf, admin)
