@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import subprocess
 from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -14,6 +13,7 @@ from knote import EV_ADD, EV_DELETE, EV_ENABLE, EV_ONESHOT, EVFILT_PROC, EVFILT_
 from knote.apps.handler import Handler
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterable, Sequence
 
     from knote import kqueue
@@ -117,6 +117,8 @@ class Runner(Handler):
         self._facts.clear()
         self._stopping = False
         try:
+            import subprocess  # 6 ms, in which a wait without a command is over
+
             self._process = subprocess.Popen(
                 self._words,
                 env=surroundings,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import signal
 import sys
@@ -84,16 +83,22 @@ def _file(record: Record) -> dict[str, Any]:
     return found
 
 
+def _say(told: dict[str, Any]) -> None:
+    import json  # 4 ms, which only who asks for it has to wait
+
+    say(json.dumps(told))
+
+
 def report(tally: Tally, status: int) -> None:
     """The last line of --json."""
-    say(json.dumps({"event": "end", "status": status, **as_dict(tally)}))
+    _say({"event": "end", "status": status, **as_dict(tally)})
 
 
 def tell(error: OSError) -> None:
     """An error, for --json."""
     name = None if error.filename is None else os.fsdecode(error.filename)
     code = errno.errorcode.get(error.errno or 0)
-    say(json.dumps({"event": "error", "name": name, "errno": code, "message": error.strerror}))
+    _say({"event": "error", "name": name, "errno": code, "message": error.strerror})
 
 
 class _Status(Handler):
@@ -110,7 +115,10 @@ def watch(queue: kqueue, tally: Tally, *, progress: bool, as_json: bool) -> Call
     """Add the knotes that make it speak; returns what ends a display."""
 
     def show() -> None:
-        say(json.dumps({"event": "status", **as_dict(tally)}) if as_json else lines(tally))
+        if as_json:
+            _say({"event": "status", **as_dict(tally)})
+        else:
+            say(lines(tally))
 
     if signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL:
         # It would end us.  Not SIG_IGN, which throws away what is pending.

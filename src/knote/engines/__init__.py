@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import os
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from knote import errors
-from knote.engines.aio import AioEngine
-from knote.engines.epoll import EpollEngine
-from knote.engines.poll import PollEngine
-from knote.engines.rtsig import RtsigEngine
-from knote.engines.select import SelectEngine
-from knote.engines.uring import UringEngine
-from knote.engines.uring_poll import UringPollEngine
 
 if TYPE_CHECKING:
     from knote.engines.base import Engine
 
 VARIABLE: Final = "KNOTE_ENGINE"
 
-ENGINES: tuple[type[Engine], ...] = (
-    EpollEngine, UringEngine, PollEngine, SelectEngine, UringPollEngine, AioEngine, RtsigEngine,
-)  # fmt: skip
+_CLASSES: Final = {
+    "epoll": "EpollEngine", "uring": "UringEngine", "poll": "PollEngine", "select": "SelectEngine",
+    "uring-poll": "UringPollEngine", "aio": "AioEngine", "rtsig": "RtsigEngine",
+}  # fmt: skip
+"""Best first.  A module is imported when its engine is asked about: six that nobody uses are 6 ms of the start."""
 
 
 class Choice(NamedTuple):
@@ -34,7 +30,7 @@ class Choice(NamedTuple):
 
 def names() -> list[str]:
     """The engines of this build, best first."""
-    return [engine.name for engine in ENGINES]
+    return list(_CLASSES)
 
 
 @cache
@@ -59,7 +55,7 @@ def explain(name: str | None = None) -> Choice:
     if said:
         return Choice(_named(said), f"{VARIABLE}={said}")
     best = _best()
-    passed = ", ".join(engine.name for engine in ENGINES[: ENGINES.index(best)])
+    passed = ", ".join(names()[: names().index(best.name)])
     rest = f" after {passed}, which cannot be used or must be asked for" if passed else ""
     return Choice(best, f"the first of the list{rest} that works here and has no surprises for a program")
 
@@ -69,17 +65,19 @@ def with_edges() -> type[Engine]:
     return _best()
 
 
+@cache
 def _named(name: str) -> type[Engine]:
-    for engine in ENGINES:
-        if engine.name == name:
-            return engine
-    raise errors.unknown_engine(name, names())
+    if name not in _CLASSES:
+        raise errors.unknown_engine(name, names())
+    module = import_module(f"knote.engines.{name.replace('-', '_')}")
+    found: type[Engine] = getattr(module, _CLASSES[name])
+    return found
 
 
 @cache
 def _best() -> type[Engine]:
     reasons = []
-    for engine in ENGINES:
+    for engine in map(_named, _CLASSES):
         why = engine.traits.surprise or refusal(engine.name)
         if not why:
             return engine

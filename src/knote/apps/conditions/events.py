@@ -6,7 +6,6 @@ import errno
 import os
 import re
 import signal
-import socket
 from typing import TYPE_CHECKING, Any, Final
 
 from knote import (
@@ -201,6 +200,8 @@ class Link(Condition):
 
     def start(self) -> None:
         """Condition.start()"""
+        import socket  # 7 ms
+
         notes = NOTE_LINKUP | NOTE_LINKDOWN | NOTE_LINKINV
         try:
             index = socket.if_nametoindex(self.subject)
