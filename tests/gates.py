@@ -131,6 +131,11 @@ GATES: Final[tuple[Gate, ...]] = (
         build="interpreted",
         why="setup.py builds a toy of its own here, whichever build knote is: these tests run on the compiled one",
     ),
+    Gate(
+        need="every case of the benchmark",
+        build="interpreted",
+        why="what is measured is the compiled build; the program itself is tested here by test_bench_program.py",
+    ),
     no_carrier("io_uring", "refused here: by the kernel, by kernel.io_uring_disabled, or since seccomp may kill"),
     no_carrier("posix", "this C library has no aio_read(3), or none that a forked child may use"),
     Gate(

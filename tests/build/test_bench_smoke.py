@@ -113,6 +113,7 @@ def test_processes_add_their_rounds_up() -> None:
     assert skipped == Skipped("other", "?")
 
 
+@pytest.mark.needs("every case of the benchmark")
 @pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS.get(name, ())) for name in CASES])
 def test_a_tiny_round(name: str, tmp_path: Path) -> None:
     from bench import report, results, runner
