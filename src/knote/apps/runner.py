@@ -69,6 +69,11 @@ class Runner(Handler):
         ended: Callable[[], None],
         complain: Callable[[OSError], None],
     ) -> None:
+        # Not with this module: 6 ms, in which a wait without a command is over.  Not when it runs: there may be no
+        # descriptor left to read it with.
+        import subprocess
+
+        self._popen = subprocess.Popen
         self._queue = queue
         self._words = words
         self._restart = restart
@@ -117,9 +122,7 @@ class Runner(Handler):
         self._facts.clear()
         self._stopping = False
         try:
-            import subprocess  # 6 ms, in which a wait without a command is over
-
-            self._process = subprocess.Popen(
+            self._process = self._popen(
                 self._words,
                 env=surroundings,
                 pass_fds=self._fds,
