@@ -1,6 +1,7 @@
 """Environments for the Makefile: one virtual environment for each build and each Python.
 
     envs.py build MODE     .venv/MODE-3.x with knote built that way and what the tests need
+    envs.py tests          .venv/tests-3.x with what tests need, knote not installed; the others read it there
     envs.py lint           .venv/lint-3.x with the checkers, knote not installed
     envs.py dist           dist/: sdist, compiled wheel, pure wheel
     envs.py test-dist ...  install what dist/ holds where no checkout is, and run the tests there
@@ -58,6 +59,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     command = parser.add_subparsers(dest="command", required=True)
     command.add_parser("build").add_argument("mode", choices=BUILDS)
+    command.add_parser("tests")
     command.add_parser("lint")
     command.add_parser("dist")
     command.add_parser("test-dist").add_argument("tests", nargs="*")
@@ -69,8 +71,8 @@ def main():
     with only_one(f"{getattr(asked, 'mode', asked.command.removeprefix('test-'))}-{VERSION}"):
         if asked.command == "build":
             build(asked.mode)
-        elif asked.command == "lint":
-            venv("lint", extras("lint"))
+        elif asked.command in ("lint", LENDER):
+            venv(asked.command, extras("test" if asked.command == LENDER else "lint"))
         else:
             dist()
     if asked.command == "test-dist":
