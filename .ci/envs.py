@@ -59,7 +59,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     command = parser.add_subparsers(dest="command", required=True)
     command.add_parser("build").add_argument("mode", choices=BUILDS)
-    command.add_parser("tests")
+    command.add_parser(LENDER)
     command.add_parser("lint")
     command.add_parser("dist")
     command.add_parser("test-dist").add_argument("tests", nargs="*")
@@ -68,11 +68,14 @@ def main():
     if asked.command == "pythons":
         print("\n".join(pythons()[1 if asked.others else 0 :]))
         return
+    if asked.command == LENDER:
+        lender()
+        return
     with only_one(f"{getattr(asked, 'mode', asked.command.removeprefix('test-'))}-{VERSION}"):
         if asked.command == "build":
             build(asked.mode)
-        elif asked.command in ("lint", LENDER):
-            venv(asked.command, extras("test" if asked.command == LENDER else "lint"))
+        elif asked.command == "lint":
+            venv("lint", extras("lint"))
         else:
             dist()
     if asked.command == "test-dist":
@@ -157,18 +160,18 @@ def test_dist(tests):
             )
 
 
-def venv(name, requirements, lender=None):
-    """Return .venv/NAME-3.x, made or mended holding *requirements* and seeing what *lender* has, pip too."""
+def venv(name, requirements, lends=None):
+    """Return .venv/NAME-3.x, made or mended holding *requirements* and seeing what *lends* has, pip too."""
     home = VENVS / f"{name}-{VERSION}"
     holds = home / "holds"
-    lent = (lender / "holds").read_text() if lender else ""
+    lent = (lends / "holds").read_text() if lends else ""
     wanted = "\n".join([sys.version, *requirements, lent])
     if holds.exists() and holds.read_text() == wanted and python(home).exists():
         return home
     start = time.monotonic()
-    run([sys.executable, "-m", "venv", "--clear", *(["--without-pip"] if lender else []), home])
-    if lender:
-        (packages(home) / "lent.pth").write_text(f"{packages(lender)}\n")
+    run([sys.executable, "-m", "venv", "--clear", *(["--without-pip"] if lends else []), home])
+    if lends:
+        (packages(home) / "lent.pth").write_text(f"{packages(lends)}\n")
     if requirements:
         pip(home, "install", *requirements)
     holds.write_text(wanted)
@@ -176,11 +179,15 @@ def venv(name, requirements, lender=None):
     return home
 
 
-def borrower(name, requirements=()):
-    """As venv(); sees what tests need, which is installed once for each Python."""
+def lender():
+    """What tests need, installed once for each Python."""
     with only_one(f"{LENDER}-{VERSION}"):
-        lender = venv(LENDER, extras("test"))
-    return venv(name, requirements, lender)
+        return venv(LENDER, extras("test"))
+
+
+def borrower(name, requirements=()):
+    """As venv(); sees what tests need."""
+    return venv(name, requirements, lender())
 
 
 def packages(home):

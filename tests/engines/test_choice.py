@@ -20,6 +20,7 @@ from tests.support import installed
 def test_by_itself_no_engine_with_surprises() -> None:
     for name in engines.names():
         chosen = engines.choose(name)
+        assert chosen.name == name
         assert chosen.about, name
         assert (chosen is engines.choose()) == (name == engines.explain().engine.name)
     assert not engines.choose().traits.surprise

@@ -59,16 +59,18 @@ class Path(Condition):
                     break
             self.judge(self._identity())
         except FileNotFoundError:
-            # stat(2) of "." still answers.  Nothing can come into a directory that was removed.
-            if self.kind == "exists":
-                raise ConditionError(f"--exists {self.subject}: the working directory was removed") from None
-            self.judge(None)
+            self.strand()
         except OSError as error:
             raise ConditionError(f"--{self.kind} {self.subject}: {error.strerror}") from None
 
     def judge(self, identity: tuple[int, int] | None) -> None:
         """The path means this file now, or none."""
         raise NotImplementedError
+
+    def strand(self) -> None:
+        """The working directory was removed: the path names nothing, though stat(2) of "." still answers, and
+        nothing can come there."""
+        self.judge(None)
 
     def ready(self, event: kevent) -> None:
         """Handler.ready()"""
@@ -105,6 +107,12 @@ class There(Path):
         if holds and not self._was:
             self.tell("is there" if identity is not None else "is not there")
         self._was = holds
+
+    def strand(self) -> None:
+        """Path.strand()"""
+        if self.kind == "exists":
+            raise ConditionError(f"--exists {self.subject}: the working directory was removed")
+        super().strand()
 
 
 class _Target(Handler):
